@@ -1,0 +1,1 @@
+"""The world: WinRM, SMTP, DNS, authorities, credentials and files."""

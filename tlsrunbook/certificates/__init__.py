@@ -1,0 +1,1 @@
+"""CSRs, CA replies, chains and their checks, on ``cryptography``; pure."""

@@ -1,0 +1,1 @@
+"""Transcript, record and how a record is shown: pure."""

@@ -1,0 +1,1 @@
+"""Parts of the Exchange core that hold no I/O."""

@@ -1,0 +1,1 @@
+"""A simulated fleet that real clients talk to over the real protocols."""

@@ -1,0 +1,1 @@
+"""Changes, differences, order and undo: pure."""

@@ -1,0 +1,1 @@
+"""What a notebook holds, and how notebooks are run over servers."""

@@ -1,0 +1,60 @@
+"""A secret has a type of its own, so that it cannot slip into a text by accident."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+MASK = "********"
+
+
+class Secret:
+    """A value that prints as asterisks.
+
+    It cannot be pickled, formatted, iterated or JSON-encoded; only :meth:`reveal` gives the text, and only adapters call
+    it. Equality is constant-time.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Give the text itself. Call it only where it goes onto the wire."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK!r})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash(Secret)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a Secret cannot be pickled: pass the credential's name instead")
+
+
+@dataclass(frozen=True)
+class Credential:
+    r"""A user name with its password.
+
+    Args:
+        name: What the site file calls it.
+        user: ``DOMAIN\\user``, ``user@realm`` or a local name.
+        password: The secret.
+    """
+
+    name: str
+    user: str
+    password: Secret

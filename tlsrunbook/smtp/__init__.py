@@ -1,0 +1,1 @@
+"""The EHLO/STARTTLS dialogue without I/O, and the facts a probe saw."""
