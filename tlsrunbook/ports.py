@@ -1,4 +1,4 @@
-"""What the steps need of the world, as small protocols. Adapters and the lab implement them; ``wiring`` connects them."""
+"""What the steps need of the world, as small protocols. Adapters implement them; ``wiring`` connects them."""
 
 from __future__ import annotations
 

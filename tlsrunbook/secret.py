@@ -11,8 +11,8 @@ MASK = "********"
 class Secret:
     """A value that prints as asterisks.
 
-    It cannot be pickled, formatted, iterated or JSON-encoded; only :meth:`reveal` gives the text, and only adapters call
-    it. Equality is constant-time.
+    It cannot be pickled, formatted, iterated or JSON-encoded; only :meth:`reveal` gives the text, and only
+    adapters call it. Equality is constant-time.
     """
 
     __slots__ = ("_value",)

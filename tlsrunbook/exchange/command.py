@@ -1,7 +1,7 @@
 """Commands are data: what is sent to a server, and what comes back.
 
-A :class:`Command` is a cmdlet's name and its parameters as values. It travels as framed JSON (``frames``) and is splatted by
-the bootstrap script; ``render`` makes the PowerShell text people read from the same value.
+A :class:`Command` is a cmdlet's name and its parameters as values. It travels as framed JSON (``frames``) and is
+splatted by the bootstrap script; ``render`` makes the PowerShell text people read from the same value.
 """
 
 from __future__ import annotations

@@ -1,19 +1,22 @@
 r"""The wire format between the runbook and ``bootstrap.ps1``: numbered lines up, nonce-marked lines down.
 
-Up (stdin)   ``\\n<id> <seq> <total> <base64 piece>\\n``: the pieces of base64(JSON request), ``seq`` from 1 to ``total``. The
-leading newline resynchronises after a torn write; a piece sent twice is harmless; an id that repeats the last one makes
-the script replay its answer and run nothing.
+Up (stdin): ``\n<id> <seq> <total> <base64 piece>\n``, the pieces of base64(JSON request), ``seq`` from 1 to ``total``.
+The leading newline resynchronises after a torn write; a piece sent twice is harmless; an id that repeats the last one
+makes the script replay its answer and run nothing.
 
-Down (stdout) ``#<NONCE base64(JSON answer)>#``: the nonce comes with the first request, so nothing else that a banner or a
+Down (stdout): ``#<NONCE base64(JSON answer)>#``. The nonce comes with the first request, so nothing that a banner or a
 native tool prints can be taken for an answer. Everything outside frames is noise.
 
-Requests: ``{"op": "open", "nonce", "user", "password"}`` · ``{"op": "run", "commands": [{"name", "parameters": [{"name", "type",
-"value"}]}], "select": [...]}`` · ``{"op": "close"}``. Types: ``string bool int bytes strings null secure``; bytes are base64, ``secure``
-becomes a SecureString.
+Requests:
 
-Answers: ``{"id", "ok", "objects": [{property: text | [text] | null}], "warnings": [text], "errors": [{"message", "kind", "category",
-"error_id", "target"}]}``. The answer to ``open`` has one object: ``Computer``, ``PowerShell``, ``IsEdge`` (``True``/``False``),
-``Exchange``, ``Parameters`` (list of ``Cmdlet=Name,Name``).
+* ``{"op": "open", "nonce", "user", "password"}``
+* ``{"op": "run", "commands": [{"name", "parameters": [{"name", "type", "value"}]}], "select": [...]}``, types ``string``,
+  ``bool``, ``int``, ``bytes`` (base64), ``strings``, ``null`` and ``secure`` (becomes a SecureString)
+* ``{"op": "close"}``
+
+Answers: ``{"id", "ok", "objects": [{property: text | [text] | null}], "warnings": [text], "errors": [{"message", "kind",
+"category", "error_id", "target"}]}``. The answer to ``open`` has one object: ``Computer``, ``PowerShell``, ``IsEdge``
+(``True``/``False``), ``Exchange``, ``Parameters`` (a list of ``Cmdlet=Name,Name``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,106 @@
+"""Named misbehaviours of the lab, so that a test can cause them and a person can rehearse them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tlsrunbook.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One misbehaviour.
+
+    Args:
+        name: Kebab-case; what ``lab --fault`` takes.
+        text: What happens, one sentence.
+        once: Whether it happens once and is then used up.
+        takes_cmdlet: Whether a cmdlet may be named after a colon.
+    """
+
+    name: str
+    text: str
+    once: bool = False
+    takes_cmdlet: bool = False
+
+
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault("winrm-refused", "The WinRM port refuses connections."),
+        Fault("winrm-untrusted", "The WinRM endpoint shows a TLS certificate of a CA nobody trusts."),
+        Fault("logon-refused", "The server refuses every password."),
+        Fault("hop-refused", "The WinRM logon works, the inner Exchange session refuses the credential."),
+        Fault("gone-before-run", "The server goes away before the cmdlet runs.", once=True, takes_cmdlet=True),
+        Fault(
+            "gone-after-run",
+            "The cmdlet runs, and the server goes away before it answers.",
+            once=True,
+            takes_cmdlet=True,
+        ),
+        Fault(
+            "send-times-out",
+            "The WinRM Send answers with a time-out although the input arrived.",
+            once=True,
+            takes_cmdlet=True,
+        ),
+        Fault("exchange-error", "The cmdlet answers with an error and changes nothing.", takes_cmdlet=True),
+        Fault("ca-wrong-key", "The CA signs somebody else's key."),
+        Fault("ca-missing-name", "The CA leaves the FQDN out of the certificate."),
+        Fault("ca-no-intermediate", "The CA's reply holds the leaf only."),
+        Fault("ca-expired", "The CA's certificate has expired already."),
+        Fault("ca-slow", "The CA takes the CSR and does not answer."),
+        Fault("smtp-closed", "The SMTP port refuses connections."),
+        Fault("smtp-no-starttls", "The SMTP listener does not offer STARTTLS, whatever the connector says."),
+        Fault("smtp-old-certificate", "The SMTP listener goes on showing the certificate it had at start."),
+        Fault("smtp-leaf-only", "The SMTP listener sends the leaf without its intermediates."),
+    )
+}
+
+
+class FaultBoard:
+    """The faults in force, lab-wide or for one server.
+
+    A fault is written ``name``, ``name:Cmdlet``, ``name@server`` or ``name:Cmdlet@server``.
+    """
+
+    def __init__(self, *texts: str) -> None:
+        self._active: list[tuple[Fault, str, str]] = []
+        for text in texts:
+            self.set(text)
+
+    def set(self, text: str) -> None:
+        """Put a fault in force.
+
+        Raises:
+            UsageError: No such fault, or it takes no cmdlet.
+        """
+        head, _, server = text.partition("@")
+        name, _, cmdlet = head.partition(":")
+        fault = FAULTS.get(name)
+        if fault is None:
+            raise UsageError(f"there is no fault {name!r}", todo=f"use one of: {', '.join(FAULTS)}")
+        if cmdlet and not fault.takes_cmdlet:
+            raise UsageError(f"the fault {name!r} takes no cmdlet", todo=f"write {name} or {name}@SERVER")
+        self._active.append((fault, cmdlet, server.lower()))
+
+    def clear(self) -> None:
+        """End all faults."""
+        self._active.clear()
+
+    def hits(self, name: str, server: str = "", cmdlet: str = "") -> bool:
+        """Whether a fault applies here; one that happens once is used up by a hit.
+
+        Args:
+            name: The fault's name.
+            server: NetBIOS name; a fault for another server does not hit.
+            cmdlet: What runs; a fault that names another cmdlet does not hit.
+        """
+        for entry in self._active:
+            fault, wanted, where = entry
+            if fault.name != name or where not in ("", server.lower()) or wanted not in ("", cmdlet):
+                continue
+            if fault.once:
+                self._active.remove(entry)
+            return True
+        return False
