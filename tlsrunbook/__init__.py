@@ -1,3 +1,21 @@
 """A Jupyter-based runbook for public TLS certificates on Exchange's SMTP connectors."""
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tlsrunbook.about import __version__
+
+if TYPE_CHECKING:
+    from tlsrunbook.wiring import open_run
+
+__all__ = ["__version__", "open_run"]
+
+
+def __getattr__(name: str) -> object:
+    # The command line and the engine import the package without the adapters; a notebook asks for open_run.
+    if name == "open_run":
+        from tlsrunbook import wiring  # noqa: PLC0415
+
+        return wiring.open_run
+    raise AttributeError(f"module 'tlsrunbook' has no attribute {name!r}")

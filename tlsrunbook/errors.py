@@ -50,6 +50,10 @@ class TlsRunbookError(Exception):
         advice = f" -> {self.todo}" if self.todo else ""
         return f"{place}{self.what}{advice}"
 
+    def _render_traceback_(self) -> list[str]:
+        # IPython shows this instead of a wall of frames; a frame's locals may hold what must not be shown.
+        return [f"{type(self).__name__}: {self}"]
+
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.__dict__.copy()))
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
+from tlsrunbook.evidence.record import Record
 from tlsrunbook.exchange.command import Greeting, Pipeline, Reply
 from tlsrunbook.secret import Credential
 from tlsrunbook.smtp.facts import ProbeFacts
@@ -78,6 +81,13 @@ class Authority(Protocol):
             AuthorityFailed: It could not be reached, or refused.
         """
 
+    def holds(self, csr_pem: str, label: str) -> bool:
+        """Whether a CSR with this key was handed over already.
+
+        Raises:
+            AuthorityFailed: It could not be reached.
+        """
+
     def collect(self, csr_pem: str, label: str) -> bytes | None:
         """Give the reply for this CSR's key as it came, or None while there is none.
 
@@ -95,6 +105,94 @@ class Vault(Protocol):
         Raises:
             CredentialError: There is none of this name, or the store is unsafe.
         """
+
+
+class Attempt(Protocol):
+    """The folder of one try of one step: files that are written once."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+
+    @property
+    def change(self) -> str:
+        """The change id."""
+
+    @property
+    def server(self) -> str:
+        """The server's name."""
+
+    @property
+    def step(self) -> str:
+        """The step id."""
+
+    @property
+    def number(self) -> int:
+        """1 for the first try."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files in it, sorted."""
+
+    @property
+    def record_path(self) -> Path:
+        """Where its record is or will be."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file whole, never over another content.
+
+        Raises:
+            EvidenceError: Another content is there, or the disk refuses.
+        """
+
+    def append(self, line: Mapping[str, Any], *, durable: bool) -> None:
+        """Add a line to the transcript; ``durable`` waits until it is on disk.
+
+        Raises:
+            EvidenceError: The disk refuses.
+        """
+
+
+class EvidenceStore(Protocol):
+    """The evidence of one site: changes, attempts, records."""
+
+    @property
+    def folder(self) -> Path:
+        """The site's folder."""
+
+    def new_change(self, at: datetime, asked: Mapping[str, Any]) -> str:
+        """Start a change and give its id."""
+
+    def changes(self) -> tuple[str, ...]:
+        """Give all change ids, oldest first."""
+
+    def asked(self, change: str) -> dict[str, Any]:
+        """Give what was asked for.
+
+        Raises:
+            UsageError: There is no such change.
+        """
+
+    def open_change(self, server: str) -> str:
+        """Give the newest change in which this server is not finished; empty when there is none."""
+
+    def attempt(self, change: str, server: str, step: str, number: int) -> Attempt:
+        """Make the folder of the next attempt."""
+
+    def attempts(self, change: str, server: str = "*") -> Iterator[Attempt]:
+        """Give the attempts of a change, by server, step and number."""
+
+    def record(self, attempt: Attempt) -> Record | None:
+        """Read an attempt's record; None while it has none."""
+
+    def records(self, change: str, server: str = "*") -> tuple[Record, ...]:
+        """Give all records of a change."""
+
+    def latest(self, change: str, server: str) -> dict[str, Record]:
+        """Give the last record of each step; one that applied goes before one that only planned."""
+
+    def first_before(self, change: str, server: str) -> dict[str, Any] | None:
+        """Give the earliest state of a server that this change has on disk, or None."""
 
 
 class Clock(Protocol):

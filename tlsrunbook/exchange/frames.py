@@ -10,13 +10,13 @@ native tool prints can be taken for an answer. Everything outside frames is nois
 Requests:
 
 * ``{"op": "open", "nonce", "user", "password"}``
-* ``{"op": "run", "commands": [{"name", "parameters": [{"name", "type", "value"}]}], "select": [...]}``, types ``string``,
-  ``bool``, ``int``, ``bytes`` (base64), ``strings``, ``null`` and ``secure`` (becomes a SecureString)
+* ``{"op": "run", "commands": [{"name", "parameters": [{"name", "type", "value"}]}], "select": [...]}``, with the types
+  ``string``, ``bool``, ``int``, ``bytes`` (base64), ``strings``, ``null`` and ``secure`` (becomes a SecureString)
 * ``{"op": "close"}``
 
-Answers: ``{"id", "ok", "objects": [{property: text | [text] | null}], "warnings": [text], "errors": [{"message", "kind",
-"category", "error_id", "target"}]}``. The answer to ``open`` has one object: ``Computer``, ``PowerShell``, ``IsEdge``
-(``True``/``False``), ``Exchange``, ``Parameters`` (a list of ``Cmdlet=Name,Name``).
+Answers: ``{"id", "ok", "objects": [{property: text | [text] | null}], "warnings": [text], "errors": [{"message",
+"kind", "category", "error_id", "target"}]}``. The answer to ``open`` has one object: ``Computer``, ``PowerShell``,
+``IsEdge`` (``True``/``False``), ``Exchange``, ``Parameters`` (a list of ``Cmdlet=Name,Name``).
 """
 
 from __future__ import annotations

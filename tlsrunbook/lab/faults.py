@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tlsrunbook.errors import UsageError
@@ -66,6 +67,7 @@ class FaultBoard:
 
     def __init__(self, *texts: str) -> None:
         self._active: list[tuple[Fault, str, str]] = []
+        self._watchers: list[Callable[[], None]] = []
         for text in texts:
             self.set(text)
 
@@ -83,10 +85,24 @@ class FaultBoard:
         if cmdlet and not fault.takes_cmdlet:
             raise UsageError(f"the fault {name!r} takes no cmdlet", todo=f"write {name} or {name}@SERVER")
         self._active.append((fault, cmdlet, server.lower()))
+        self._tell()
 
     def clear(self) -> None:
         """End all faults."""
         self._active.clear()
+        self._tell()
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Have something called whenever the faults in force were changed, in the thread that changed them."""
+        self._watchers.append(watcher)
+
+    def unwatch(self, watcher: Callable[[], None]) -> None:
+        """Have it called no more."""
+        self._watchers.remove(watcher)
+
+    def _tell(self) -> None:
+        for watcher in tuple(self._watchers):
+            watcher()
 
     def hits(self, name: str, server: str = "", cmdlet: str = "") -> bool:
         """Whether a fault applies here; one that happens once is used up by a hit.

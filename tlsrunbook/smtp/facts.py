@@ -28,7 +28,8 @@ class ProbeFacts:
         endpoint: ``name:port`` as the site file gives it.
         address: ``ip:port`` that was dialled, empty when the name did not resolve.
         outcome: How far it got.
-        detail: The library's or server's own words for anything but ``tls``; may be empty.
+        detail: The library's or server's own words for what went wrong; with ``tls`` that was SMTP inside TLS, and
+            it is empty when all went well.
         banner: The 220 text, may be empty.
         ehlo_name: First word of the EHLO answer, lower case, may be empty.
         extensions: EHLO keywords before TLS, upper case.

@@ -1,0 +1,45 @@
+"""Fixtures for tests that need the whole lab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.change import Change
+from tlsrunbook.lab.faults import FaultBoard
+from tlsrunbook.lab.lab import Lab
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees a proxy, a credential or a Jupyter folder of the computer it runs on."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / ".ipython"))
+    monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+
+
+@pytest.fixture
+def make_lab() -> Iterator[Callable[..., Lab]]:
+    """Give labs that end with the test: ``make_lab(sites=1, servers=2, faults=["smtp-closed"])``."""
+    with ExitStack() as stack:
+
+        def make(*, sites: int = 1, servers: int = 2, version: str = "SE", faults: tuple[str, ...] = ()) -> Lab:
+            return stack.enter_context(Lab(sites=sites, servers=servers, version=version, faults=FaultBoard(*faults)))
+
+        yield make
+
+
+@pytest.fixture
+def change_on(make_lab: Callable[..., Lab], tmp_path: Path) -> Callable[..., Change]:
+    """Give a change on a fresh lab of one site: ``change_on(faults=(...)).apply("EDGE1", "confirm")``."""
+
+    def make(*, authority: str = "lab", **world: object) -> Change:
+        lab = make_lab(**world)
+        return Change(lab, tmp_path, authority)
+
+    return make

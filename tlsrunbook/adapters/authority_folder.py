@@ -1,0 +1,247 @@
+"""A person as the authority: CSRs go into an outbox folder, the CA's replies are found in an inbox folder.
+
+What the reply's file is called does not matter: it is found by the CSR's public key. Files are only ever added to the
+outbox, and the inbox is only read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from tlsrunbook.certificates.csr import Csr, read_csr
+from tlsrunbook.certificates.facts import certificate_facts
+from tlsrunbook.certificates.loading import load_certificate
+from tlsrunbook.certificates.reply import read_reply
+from tlsrunbook.errors import AuthorityFailed, BadCertificateFile, UsageError
+
+MAX_FILE = 1024 * 1024
+_LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\Z")
+_MAX_CHAIN = 8
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """One readable file of the inbox."""
+
+    path: Path
+    data: bytes
+    certificates: tuple[bytes, ...]
+
+
+class FolderAuthority:
+    """Writes CSRs for a person to take to a CA, and finds what the CA answered.
+
+    Args:
+        outbox: Where ``<label>.csr`` is written; made when the first CSR is.
+        inbox: Where a person puts the CA's reply; made together with the outbox.
+    """
+
+    def __init__(self, outbox: Path, inbox: Path) -> None:
+        self._outbox = outbox
+        self._inbox = inbox
+        self._notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return f"folder {self._outbox}"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the last :meth:`collect` passed over in the inbox, and why; one sentence each."""
+        return self._notes
+
+    def submit(self, csr_pem: str, label: str) -> str:
+        """Write the CSR into the outbox and give the file's path.
+
+        A file that holds a CSR for the same key already is left alone. One that holds anything else is never written
+        over: the new file gets a number then.
+
+        Raises:
+            AuthorityFailed: A folder cannot be made or written.
+            BadCertificateFile: It is not a CSR.
+            UsageError: The label cannot be a file's name.
+        """
+        if not _LABEL.match(label):
+            raise UsageError(
+                f"{label!r} cannot be the name of a CSR file", todo="use letters, digits, '.', '-' and '_' in names"
+            )
+        csr = read_csr(csr_pem)
+        try:
+            self._outbox.mkdir(parents=True, exist_ok=True)
+            self._inbox.mkdir(parents=True, exist_ok=True)
+            return str(self._place(csr, label))
+        except OSError as error:
+            raise AuthorityFailed(
+                f"the CSR cannot be written ({error.strerror or error})",
+                where=str(error.filename or self._outbox),
+                todo="see that the folders authority.outbox and authority.inbox can be reached and written",
+            ) from error
+
+    def holds(self, csr_pem: str, label: str) -> bool:
+        """Whether a CSR with this key lies in the outbox under this label.
+
+        Raises:
+            AuthorityFailed: The outbox cannot be read.
+            BadCertificateFile: It is not a CSR.
+        """
+        csr = read_csr(csr_pem)
+        try:
+            if not self._outbox.is_dir():  # made by the first submit
+                return False
+            names = re.compile(rf"{re.escape(label)}(-[0-9]+)?\.csr\Z")
+            return any(_holds(path, csr) for path in self._outbox.iterdir() if names.match(path.name))
+        except OSError as error:
+            raise self._unreadable(error, self._outbox, "outbox") from error
+
+    def collect(self, csr_pem: str, label: str) -> bytes | None:  # noqa: ARG002 - found by key, whatever the name
+        """Give the CA's reply for this CSR's key, or None while the inbox has none.
+
+        When several files have a certificate for the key, the one that is issued last counts. Intermediates that lie
+        in other files are put behind it.
+
+        Returns:
+            The file's bytes as they are; or, with intermediates of other files, PEM with the leaf first.
+
+        Raises:
+            AuthorityFailed: The inbox cannot be read.
+            BadCertificateFile: It is not a CSR.
+        """
+        wanted = read_csr(csr_pem).spki_sha256
+        notes: list[str] = []
+        replies = list(self._replies(notes))
+        found = [(leaf, reply) for reply in replies for leaf in reply.certificates if _key(leaf) == wanted]
+        others = [reply.path.name for reply in replies if not any(_key(der) == wanted for der in reply.certificates)]
+        if others:
+            notes.append(f"{_listed(others)}: nothing for this CSR's key")
+        # The serial decides between two of the same second, so that the choice never depends on the folder's order.
+        found.sort(key=lambda pair: (certificate_facts(pair[0]).not_before, certificate_facts(pair[0]).serial))
+        if found:
+            older = dict.fromkeys(reply.path.name for leaf, reply in found[:-1] if leaf != found[-1][0])
+            notes += [f"{name}: has a certificate for this key that was issued earlier" for name in older]
+        self._notes = tuple(notes)
+        return _with_intermediates(*found[-1], replies) if found else None
+
+    def _place(self, csr: Csr, label: str) -> Path:
+        """Put the CSR into the first file of this label that is free or holds the same key."""
+        number = 1
+        while True:
+            path = self._outbox / (f"{label}.csr" if number == 1 else f"{label}-{number}.csr")
+            if _holds(path, csr):
+                return path
+            if not path.exists() and _create(path, csr.pem.encode("ascii")):
+                return path
+            if not _holds(path, csr):  # somebody else was first, unless it was this very CSR
+                number += 1
+
+    def _replies(self, notes: list[str]) -> Iterator[_Reply]:
+        try:
+            paths = sorted(path for path in self._inbox.iterdir() if path.is_file())
+        except OSError as error:
+            raise self._unreadable(error, self._inbox, "inbox") from error
+        for path in paths:
+            try:
+                data = _read_capped(path)
+                yield _Reply(path, data, read_reply(data, where=path.name))
+            except OSError as error:
+                notes.append(f"{path.name}: cannot be read ({error.strerror or error})")
+            except BadCertificateFile as error:
+                notes.append(f"{path.name}: {error.what}")
+
+    @staticmethod
+    def _unreadable(error: OSError, folder: Path, key: str) -> AuthorityFailed:
+        return AuthorityFailed(
+            f"the {key} cannot be read ({error.strerror or error})",
+            where=str(folder),
+            todo=f"see that the folder authority.{key} of the site file exists and can be read",
+        )
+
+
+def _read_capped(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        data = stream.read(MAX_FILE + 1)
+    if len(data) > MAX_FILE:
+        raise BadCertificateFile("it is larger than 1 MiB, which no CA's reply is", kind="too-large")
+    return data
+
+
+def _holds(path: Path, csr: Csr) -> bool:
+    """Whether a file holds a CSR for the same key."""
+    try:
+        return read_csr(_read_capped(path)).spki_sha256 == csr.spki_sha256
+    except (FileNotFoundError, BadCertificateFile):
+        return False
+
+
+def _create(path: Path, data: bytes) -> bool:
+    """Create a file whole or not at all; False when it exists by now."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        return _move_to_new(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _move_to_new(part: Path, path: Path) -> bool:
+    try:
+        if os.name == "nt":
+            part.rename(path)  # fails there when the target exists
+        else:
+            os.link(part, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        # No hard links here (some network shares): claim the name, then replace the empty file in one go.
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        part.replace(path)
+    return True
+
+
+def _key(der: bytes) -> str:
+    return certificate_facts(der).spki_sha256
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_LISTED])
+    return shown if len(names) <= _LISTED else f"{shown} and {len(names) - _LISTED} more files"
+
+
+def _with_intermediates(leaf: bytes, reply: _Reply, replies: list[_Reply]) -> bytes:
+    """Give the reply as it is, or with the intermediates it lacks when other files have them."""
+    known = [der for other in replies for der in other.certificates if certificate_facts(der).is_ca]
+    chain = [leaf]
+    while len(chain) < _MAX_CHAIN:
+        issuer = next((der for der in known if der not in chain and _issued(der, chain[-1])), None)
+        # The root is not part of a chain that is sent: every client has its own.
+        if issuer is None or certificate_facts(issuer).self_signed:
+            break
+        chain.append(issuer)
+    if set(chain) <= set(reply.certificates):
+        return reply.data
+    rest = [der for der in reply.certificates if der not in chain]
+    return b"".join(load_certificate(der).public_bytes(Encoding.PEM) for der in (*chain, *rest))
+
+
+def _issued(issuer: bytes, der: bytes) -> bool:
+    """Whether a CA's key signed a certificate."""
+    try:
+        load_certificate(der).verify_directly_issued_by(load_certificate(issuer))
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True

@@ -1,0 +1,33 @@
+"""Who runs this, where from, and with what."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import socket
+from datetime import UTC, datetime
+
+from tlsrunbook.about import __version__
+
+
+class SystemClock:
+    """The computer's clock, UTC."""
+
+    def now(self) -> datetime:
+        """Give the time, UTC, with time zone."""
+        return datetime.now(UTC)
+
+
+def who() -> dict[str, str]:
+    """Give user, host and process of this run."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    return {"user": user, "host": socket.gethostname(), "process": str(os.getpid())}
+
+
+def tool() -> dict[str, str]:
+    """Give the package's and Python's versions."""
+    return {"package": __version__, "python": platform.python_version(), "system": platform.system()}

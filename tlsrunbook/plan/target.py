@@ -1,0 +1,60 @@
+"""Which certificate a server should show: chosen from what it has, never from what somebody remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from tlsrunbook.certificates.facts import names_cover
+from tlsrunbook.exchange.state import ExchangeCertificate, ServerState
+from tlsrunbook.site import Server, Site
+
+#: Statuses under which Exchange uses a certificate. A CRL that cannot be reached does not make it unusable.
+_USABLE = frozenset({"Valid", "RevocationCheckFailure", "Unknown"})
+
+
+def covers(certificate: ExchangeCertificate, names: Iterable[str]) -> bool:
+    """Whether every one of these names is on the certificate."""
+    return all(names_cover(certificate.names, name) for name in names)
+
+
+def adequate(certificate: ExchangeCertificate, site: Site, server: Server, at: datetime) -> bool:
+    """Whether a certificate is a CA's, has its key here, is valid now and carries all the server's names."""
+    return (
+        not certificate.pending
+        and certificate.status in _USABLE
+        and certificate.self_signed is False
+        and certificate.has_private_key is not False
+        and certificate.not_before <= at < certificate.not_after
+        and (certificate.key_size == 0 or certificate.key_size >= site.certificate.key_size)
+        and covers(certificate, server.all_names)
+    )
+
+
+def due(certificate: ExchangeCertificate, site: Site, at: datetime) -> bool:
+    """Whether it expires within the site's renewal time."""
+    return certificate.not_after - at <= timedelta(days=site.certificate.renew_before_days)
+
+
+def chosen_certificate(state: ServerState, site: Site, server: Server, at: datetime) -> ExchangeCertificate | None:
+    """Give the adequate certificate that was issued last, or None."""
+    fitting = [certificate for certificate in state.certificates if adequate(certificate, site, server, at)]
+    return max(fitting, key=lambda certificate: (certificate.not_before, certificate.thumbprint), default=None)
+
+
+def superseded_names(state: ServerState, chosen: ExchangeCertificate, server: Server) -> frozenset[str]:
+    """Give the TLS certificate names of other certificates for the same FQDN: no connector shall go on naming them.
+
+    A certificate with a name that the chosen one lacks is not superseded: some connector may need that name.
+    """
+    return frozenset(
+        certificate.tls_certificate_name
+        for certificate in state.certificates
+        if certificate.thumbprint != chosen.thumbprint
+        and certificate.tls_certificate_name != chosen.tls_certificate_name
+        and not certificate.pending
+        and not certificate.self_signed
+        and certificate.tls_certificate_name  # a connector that names none is no connector that names this one
+        and covers(chosen, certificate.names)
+        and names_cover(certificate.names, server.fqdn)
+    )

@@ -1,0 +1,85 @@
+"""The record of a step whose kernel ended without writing one: the transcript tells what is certain."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from tlsrunbook.evidence.data import readable_json, utc_text
+from tlsrunbook.evidence.layout import RECORD, TRANSCRIPT
+from tlsrunbook.evidence.record import Record, SentCommand, Status
+from tlsrunbook.ports import Attempt
+from tlsrunbook.steps.base import Step
+
+if TYPE_CHECKING:
+    from tlsrunbook.run.batch import ServerJob
+
+
+def transcript_lines(attempt: Attempt) -> list[dict[str, Any]]:
+    """Read an attempt's transcript; a last line that was cut off is left out."""
+    path = attempt.folder / TRANSCRIPT
+    if not path.is_file():
+        return []
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            lines.append(json.loads(text))
+        except ValueError:
+            break
+    return lines
+
+
+def uncertain(lines: list[dict[str, Any]]) -> bool:
+    """Whether the transcript ends with a change that was sent and not answered."""
+    open_change = False
+    for line in lines:
+        if line["event"] == "sent":
+            open_change = bool(line["changes"])
+        elif line["event"] == "answered":
+            open_change = False
+    return open_change
+
+
+def abandoned_record(job: ServerJob, step: Step, attempt: Attempt, ended_by: str) -> Record:
+    """Write the record of a step that ended without one.
+
+    Args:
+        ended_by: What the runner saw, one line.
+    """
+    lines = transcript_lines(attempt)
+    unsure = uncertain(lines)
+    what = f"the step ended without a record ({ended_by or 'no cell failed'})"
+    now = utc_text(datetime.now(UTC))
+    record = Record(
+        site=job.site,
+        server=job.server,
+        step=step.id,
+        change=attempt.change,
+        attempt=attempt.number,
+        mode=job.mode,
+        status=Status.UNKNOWN if unsure else Status.FAILED,
+        summary=what + ("; a change had been sent and was not answered" if unsure else ""),
+        todo="run the step again: it looks at the server first",
+        started=str(lines[0]["at"]) if lines else now,
+        finished=now,
+        who=job.about.who,
+        why=job.about.why,
+        tool=job.about.tool,
+        commands=_commands(lines),
+        error={"code": "no-record", "what": what, "where": f"{job.site} / {job.server} / {step.id}", "todo": ""},
+        files=tuple(sorted({*attempt.files, RECORD})),
+    )
+    attempt.write(RECORD, readable_json(record.data()))
+    return record
+
+
+def _commands(lines: list[dict[str, Any]]) -> tuple[SentCommand, ...]:
+    sent: list[SentCommand] = []
+    for at, line in enumerate(lines):
+        if line["event"] != "sent":
+            continue
+        answer = next((later for later in lines[at + 1 : at + 2] if later["event"] in ("answered", "lost")), None)
+        outcome = str(answer["outcome"]) if answer else "unknown"
+        sent.append(SentCommand(line["text"], bool(line["changes"]), line["at"], 0.0, outcome))
+    return tuple(sent)

@@ -1,0 +1,115 @@
+"""What a notebook holds: one site, one server, one change, one method per step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tlsrunbook.errors import StepStopped
+from tlsrunbook.evidence.display import Shown
+from tlsrunbook.evidence.record import Record, Status
+from tlsrunbook.ports import EvidenceStore, Shell
+from tlsrunbook.run.recording import Circumstances, record_step
+from tlsrunbook.steps.model import StepContext
+from tlsrunbook.steps.registry import step_of
+
+#: Statuses after which the next cell may run.
+_GOES_ON = frozenset({Status.PLANNED, Status.UNCHANGED, Status.CHANGED, Status.SKIPPED})
+
+
+class Run:
+    """The work on one server. Make one with :func:`tlsrunbook.open_run`.
+
+    Each step method looks, decides, and in mode ``apply`` changes; it shows what it did and gives it back. A step that
+    is blocked, waiting, failed or unknown shows that and raises, so that nothing after it runs.
+
+    Args:
+        make_context: Gives a fresh context (time, roots, ports) for one step.
+        shell: The server's PowerShell, opened by the first step that needs it.
+        store: Where the evidence goes.
+        change: The change id.
+        about: Who, why, with what.
+        show: Puts a record before the user when a step stops; in a notebook ``IPython.display.display``.
+    """
+
+    def __init__(
+        self,
+        make_context: Callable[[], StepContext],
+        shell: Shell,
+        store: EvidenceStore,
+        change: str,
+        about: Circumstances,
+        show: Callable[[Shown], None],
+    ) -> None:
+        self._make_context = make_context
+        self._shell = shell
+        self._store = store
+        self._about = about
+        self._show = show
+        self.change = change
+        self.records: list[Record] = []
+
+    def confirm(self) -> Shown:
+        """Confirm that the name on the certificate is the one the connectors answer with. Changes nothing."""
+        return self.step("confirm")
+
+    def request(self) -> Shown:
+        """Make the certificate request on the server and hand its CSR to the authority."""
+        return self.step("request")
+
+    def install(self) -> Shown:
+        """Check the CA's answer, then import intermediates and certificate."""
+        return self.step("install")
+
+    def activate(self) -> Shown:
+        """Enable SMTP, keep the default SMTP certificate, and set the receive connectors."""
+        return self.step("activate")
+
+    def connectors(self) -> Shown:
+        """Create or alter the three send connectors."""
+        return self.step("connectors")
+
+    def verify(self) -> Shown:
+        """Prove the result by a STARTTLS handshake from outside. Changes nothing."""
+        return self.step("verify")
+
+    def step(self, step_id: str) -> Shown:
+        """Run one step by its id.
+
+        Raises:
+            StepStopped: It ended blocked, waiting, failed or unknown. The record is written and shown.
+            UsageError: There is no such step.
+        """
+        step = step_of(step_id)
+        context = self._make_context()
+        try:
+            record, attempt = record_step(step, context, self._store, self.change, self._about)
+        except BaseException:
+            self._shell.close()
+            raise
+        self.records.append(record)
+        shown = Shown(record, step.title, _short(attempt.folder))
+        if record.status in _GOES_ON:
+            return shown
+        self._shell.close()
+        self._show(shown)
+        raise StepStopped(
+            record.summary,
+            status=record.status.value,
+            where=f"{record.site} / {record.server} / {record.step}",
+            todo=record.todo,
+        )
+
+    def close(self) -> None:
+        """End the session with the server. Harmless when it has ended already."""
+        self._shell.close()
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        del include, exclude
+        site, server = self._store.folder.name, self._make_context().wanted.server.name
+        return {"text/plain": f"change {self.change}: server {server} of site {site}"}
+
+
+def _short(folder: Path) -> str:
+    """Give the attempt's folder without what is above the runs folder."""
+    return Path(*folder.parts[-6:]).as_posix()

@@ -1,0 +1,89 @@
+"""From what the user asked for to one job per server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tlsrunbook.ports import Clock, EvidenceStore
+from tlsrunbook.run.batch import ServerJob
+from tlsrunbook.run.recording import Circumstances
+from tlsrunbook.site import Site
+from tlsrunbook.steps.base import Step
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for.
+
+    Args:
+        steps: In order.
+        servers: Names; empty means all of the site.
+        mode: ``plan`` or ``apply``.
+        change: Change id; empty means each server's open change, else a new one.
+        fresh: Always start a new change.
+        runs: Folder for the evidence, absolute.
+    """
+
+    steps: tuple[Step, ...]
+    servers: tuple[str, ...]
+    mode: str
+    change: str
+    runs: Path
+    fresh: bool = False
+
+
+def jobs_for(
+    site: Site,
+    asked: Asked,
+    store: EvidenceStore,
+    clock: Clock,
+    facts: Callable[[tuple[str, ...]], Mapping[str, Any]],
+    about: Circumstances,
+) -> list[ServerJob]:
+    """Give one job per server of a site; servers without an open change share one new change.
+
+    Args:
+        facts: Gives what ``change.json`` says for these servers.
+
+    Raises:
+        UsageError: A server or the change is unknown.
+    """
+    names = [site.server(name).name for name in asked.servers] or [server.name for server in site.servers]
+    names = list(dict.fromkeys(names))
+    changes = {name: "" if asked.fresh else asked.change or store.open_change(name) for name in names}
+    if asked.change:
+        store.asked(asked.change)
+    without = tuple(name for name in names if not changes[name])
+    if without:
+        new = store.new_change(clock.now(), facts(without))
+        changes |= dict.fromkeys(without, new)
+    return [_job(site, asked, store, about, name, changes[name]) for name in names]
+
+
+def _job(site: Site, asked: Asked, store: EvidenceStore, about: Circumstances, server: str, change: str) -> ServerJob:
+    recorded = store.asked(change)
+    why = {key: str(recorded.get(key, "")) for key in ("ticket", "reason")}
+    return ServerJob(
+        site_file=site.path,
+        site=site.name,
+        server=server,
+        steps=asked.steps,
+        store=store,
+        runs=asked.runs,
+        change=change,
+        mode=asked.mode,
+        about=Circumstances(about.who, why, about.tool),
+    )
+
+
+def chosen_steps(steps: Sequence[Step], wanted: Sequence[str], step_of: Callable[[str], Step]) -> tuple[Step, ...]:
+    """Give the steps named, in the runbook's order whatever the order they were named in; all when none is named.
+
+    Raises:
+        UsageError: There is no such step.
+    """
+    named = {step_of(step_id).id for step_id in wanted}
+    return tuple(step for step in steps if not named or step.id in named)

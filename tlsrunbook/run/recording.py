@@ -1,0 +1,235 @@
+"""Writes the evidence while a step works: transcript, state and plan before the first change, the record at the end."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from tlsrunbook.errors import CommandFailed, OutcomeUnknown, TlsRunbookError
+from tlsrunbook.evidence.data import readable_json, to_data, utc_text
+from tlsrunbook.evidence.layout import AFTER, BEFORE, PLAN, RECORD
+from tlsrunbook.evidence.record import Record, SentCommand, Status, plan_data, plan_digest
+from tlsrunbook.exchange.command import Greeting, Pipeline, Reply
+from tlsrunbook.exchange.render import render_pipeline
+from tlsrunbook.exchange.state import ServerState
+from tlsrunbook.plan.model import Plan
+from tlsrunbook.ports import Attempt, Clock, EvidenceStore, Shell
+from tlsrunbook.steps.base import Step, StepResult, run_step
+from tlsrunbook.steps.model import StepContext, Wanted
+
+
+class Transcript:
+    """What was sent and answered, one JSON line per event."""
+
+    def __init__(self, attempt: Attempt, clock: Clock) -> None:
+        self._attempt = attempt
+        self._clock = clock
+        self._seq = 0
+
+    def add(self, event: str, facts: Mapping[str, Any], *, durable: bool = False) -> None:
+        """Write one event. ``durable`` makes sure it is on disk before anything else happens."""
+        self._seq += 1
+        line = {"seq": self._seq, "at": utc_text(self._clock.now()), "event": event, **to_data(facts)}
+        self._attempt.append(line, durable=durable)
+
+
+@dataclass
+class RecordingShell:
+    """A shell whose every call is in the transcript before it is sent, and after it was answered."""
+
+    inner: Shell
+    transcript: Transcript
+    clock: Clock
+    sent: list[SentCommand] = field(default_factory=list)
+
+    def open(self) -> Greeting:
+        """See :class:`~tlsrunbook.ports.Shell`."""
+        greeting = self.inner.open()
+        self.transcript.add(
+            "opened",
+            {"computer": greeting.computer, "powershell": greeting.powershell, "exchange": greeting.exchange},
+        )
+        return greeting
+
+    def run(self, pipeline: Pipeline) -> Reply:
+        """See :class:`~tlsrunbook.ports.Shell`."""
+        text = render_pipeline(pipeline, shorten=True)
+        changes = any(command.changes for command in pipeline)
+        started, clock = utc_text(self.clock.now()), time.monotonic()
+        self.transcript.add("sent", {"text": text, "changes": changes, "commands": pipeline}, durable=changes)
+        outcome = "unknown"
+        messages: tuple[str, ...] = ("no answer came",)
+        try:
+            reply = self.inner.run(pipeline)
+            outcome = "error" if reply.failed else "ok"
+            messages = tuple(fault.message for fault in reply.errors) + reply.warnings
+            self.transcript.add(
+                "answered",
+                {"outcome": outcome, "objects": reply.objects, "warnings": reply.warnings, "errors": reply.errors},
+                durable=changes,
+            )
+            return reply
+        except TlsRunbookError as error:
+            messages = (error.what,)
+            outcome = "unknown" if changes else "error"
+            self.transcript.add("lost", {"outcome": outcome, "error": error.code, "what": error.what}, durable=changes)
+            raise
+        finally:
+            seconds = round(time.monotonic() - clock, 3)
+            self.sent.append(SentCommand(text, changes, started, seconds, outcome, messages))
+
+    def close(self) -> None:
+        """See :class:`~tlsrunbook.ports.Shell`."""
+        self.inner.close()
+
+
+@dataclass
+class AttemptWorkspace:
+    """The step's view of its attempt folder."""
+
+    store: EvidenceStore
+    made: Attempt
+    transcript: Transcript
+    clock: Clock
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Write a file beside the record, once."""
+        self.made.write(name, content)
+
+    def remembered_default(self) -> str:
+        """Give the default SMTP certificate as this change first saw it; may be empty."""
+        first = self.store.first_before(self.made.change, self.made.server)
+        return str(first["state"]["internal_transport_thumbprint"]) if first else ""
+
+    def before(self, state: ServerState) -> None:
+        """Write down the state as it was found."""
+        self._state(BEFORE, state)
+
+    def after(self, state: ServerState) -> None:
+        """Write down the state as it is left."""
+        self._state(AFTER, state)
+
+    def _state(self, name: str, state: ServerState) -> None:
+        content = readable_json({"at": utc_text(self.clock.now()), "state": to_data(state)})
+        self.made.write(name, content)
+        self.transcript.add("state", {"file": name, "sha256": hashlib.sha256(content).hexdigest()})
+
+    def planned(self, plan: Plan) -> None:
+        """Write down what will be sent and how it is undone, before the first command is sent."""
+        self.made.write(PLAN, readable_json({"digest": plan_digest(plan), **plan_data(plan)}))
+
+    def note(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Write a line into the transcript."""
+        self.transcript.add(event, facts)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What a record says besides what the step did: who, why, and with which tool."""
+
+    who: Mapping[str, str]
+    why: Mapping[str, str]
+    tool: Mapping[str, str]
+
+
+def record_step(
+    step: Step, context: StepContext, store: EvidenceStore, change: str, about: Circumstances
+) -> tuple[Record, Attempt]:
+    """Run a step and write its record, whatever happens.
+
+    A step that ends by an exception that is no :class:`TlsRunbookError` (a bug, Ctrl-C, a full disk) leaves a record
+    too, and the exception goes on.
+    """
+    wanted = context.wanted
+    attempt = store.attempt(change, wanted.server.name, step.id, step.number)
+    transcript = Transcript(attempt, context.clock)
+    shell = RecordingShell(context.shell, transcript, context.clock)
+    started = context.clock.now()
+    transcript.add("started", {"step": step.id, "mode": wanted.mode, "who": about.who}, durable=True)
+    workspace = AttemptWorkspace(store, attempt, transcript, context.clock)
+    result = None
+    try:
+        result = run_step(step, replace(context, shell=shell, workspace=workspace))
+    finally:
+        ended = _broken(shell) if result is None else result
+        record = _record(step, wanted, ended, shell, attempt, about, started, context.clock)
+        transcript.add("ended", {"status": record.status, "summary": record.summary}, durable=True)
+        record = record.with_files(tuple(sorted({*attempt.files, RECORD})))
+        attempt.write(RECORD, readable_json(record.data()))
+    return record, attempt
+
+
+def _broken(shell: RecordingShell) -> StepResult:
+    """Give the result of a step that an unforeseen exception ended."""
+    problem = sys.exc_info()[1]
+    name = type(problem).__name__ if problem else "an unknown problem"
+    uncertain = any(command.outcome == "unknown" and command.changes for command in shell.sent)
+    what = f"the step was ended by {name}" + (" while a change was under way" if uncertain else "")
+    todo = "run the step again: it looks at the server first"
+    error = OutcomeUnknown(what, todo=todo) if uncertain else TlsRunbookError(what, todo=todo)
+    return StepResult(Status.UNKNOWN if uncertain else Status.FAILED, what, todo, error=error)
+
+
+def _record(
+    step: Step,
+    wanted: Wanted,
+    result: StepResult,
+    shell: RecordingShell,
+    attempt: Attempt,
+    about: Circumstances,
+    started: datetime,
+    clock: Clock,
+) -> Record:
+    decision = result.decision
+    plan = decision.plan if decision else Plan()
+    return Record(
+        site=wanted.site.name,
+        server=wanted.server.name,
+        step=step.id,
+        change=attempt.change,
+        attempt=attempt.number,
+        mode=wanted.mode,
+        status=result.status,
+        summary=result.summary,
+        todo=result.todo,
+        started=utc_text(started),
+        finished=utc_text(clock.now()),
+        who=about.who,
+        why=about.why,
+        tool=about.tool,
+        server_facts=_server_facts(result),
+        findings=tuple(to_data(finding) for finding in decision.findings) if decision else (),
+        plan=plan_data(plan),
+        plan_digest=plan_digest(plan),
+        commands=tuple(shell.sent),
+        facts=to_data(decision.facts) if decision else {},
+        error=_error(result.error),
+    )
+
+
+def _server_facts(result: StepResult) -> dict[str, str]:
+    if result.before is None:
+        return {}
+    state, greeting = result.before.state, result.before.greeting
+    return {
+        "name": state.name,
+        "fqdn": state.fqdn,
+        "version": str(state.version),
+        "product": state.version.product,
+        "role": state.role,
+        "powershell": greeting.powershell,
+    }
+
+
+def _error(error: TlsRunbookError | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    data = {"code": error.code, "what": error.what, "where": error.where, "todo": error.todo}
+    if isinstance(error, CommandFailed):
+        data |= {"category": error.category, "error_id": error.error_id}
+    return data

@@ -1,0 +1,118 @@
+"""Step 4: SMTP uses the certificate, the default SMTP certificate stays, the receive connectors name it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tlsrunbook.exchange.command import Later
+from tlsrunbook.exchange.state import ExchangeCertificate, ReceiveConnector
+from tlsrunbook.plan.activation import DefaultChoice, choose_default, enable_item, put_back_item
+from tlsrunbook.plan.model import Plan, PlanItem
+from tlsrunbook.plan.receive_connectors import naming_one_of, receive_items
+from tlsrunbook.plan.target import chosen_certificate, due, superseded_names
+from tlsrunbook.policy.confirm import concerned
+from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.steps.base import Step
+from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
+
+_THUMBPRINT = Later("thumbprint of the certificate to be issued")
+_NAME = Later("TLS certificate name of the certificate to be issued")
+
+
+class Activate(Step):
+    """Enable SMTP, keep or replace the default, and set the receive connectors' TLS certificate name."""
+
+    id = "activate"
+    number = 4
+    slug = "activate-certificate"
+    title = "Activate the certificate"
+
+    def observe(self, context: StepContext) -> Seen:
+        """Read the server, and recall the default SMTP certificate that this change first saw."""
+        return replace(super().observe(context), extra=context.workspace.remembered_default())
+
+    def decide(self, wanted: Wanted, seen: Seen) -> Decision:
+        """Decide what the chosen certificate lacks."""
+        chosen = chosen_certificate(seen.state, wanted.site, wanted.server, wanted.at)
+        if wanted.planning and (chosen is None or due(chosen, wanted.site, wanted.at)):
+            chosen = None
+        elif chosen is None:
+            return Decision(findings=(no_certificate(wanted, seen),))
+        policy = wanted.site.policy.default_smtp_certificate
+        new = chosen.thumbprint if chosen else _THUMBPRINT
+        choice = choose_default(seen.state, new, policy, seen.extra)
+        items = _enabling(seen, chosen, new, choice, policy)
+        connectors = _connectors(wanted, seen, chosen)
+        receiving = receive_items(connectors, seen.target, chosen.tls_certificate_name if chosen else _NAME)
+        return Decision(
+            Plan(items + receiving),
+            _findings(items, choice, seen, chosen, policy),
+            _facts(seen, new, choice, policy, connectors),
+            _sentence(wanted, seen, new, policy),
+        )
+
+
+def no_certificate(wanted: Wanted, seen: Seen) -> Finding:
+    """Give the refusal for a server that has nothing to activate."""
+    return Finding(
+        "no-certificate",
+        Severity.REFUSE,
+        f"{seen.state.name} has no valid certificate of a CA with its key for {', '.join(wanted.server.all_names)}",
+        "run the steps request and install first",
+        f"server {seen.state.name}",
+    )
+
+
+def _enabling(
+    seen: Seen, chosen: ExchangeCertificate | None, new: str | Later, choice: DefaultChoice, policy: str
+) -> tuple[PlanItem, ...]:
+    state, target = seen.state, seen.target
+    enabled = chosen is not None and chosen.serves_smtp
+    is_default = state.internal_transport_thumbprint == new
+    if enabled and policy == "replace":
+        return () if is_default else (enable_item(target, state, new, choice),)
+    if enabled:
+        return (put_back_item(target, state, new, choice),) if is_default and choice.keep else ()
+    enabling = (enable_item(target, state, new, choice),)
+    return (*enabling, put_back_item(target, state, new, choice)) if choice.keep else enabling
+
+
+def _connectors(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None) -> tuple[ReceiveConnector, ...]:
+    if not seen.target.knows("Set-ReceiveConnector", "TlsCertificateName"):
+        return ()
+    own = concerned(seen.state, wanted.server) if "receive" in wanted.server.roles else ()
+    stale = naming_one_of(seen.state, superseded_names(seen.state, chosen, wanted.server)) if chosen else ()
+    return tuple({connector.identity: connector for connector in (*own, *stale)}.values())
+
+
+def _findings(
+    items: tuple[PlanItem, ...],
+    choice: DefaultChoice,
+    seen: Seen,
+    chosen: ExchangeCertificate | None,
+    policy: str,
+) -> tuple[Finding, ...]:
+    if items:
+        return choice.findings
+    if chosen and policy == "keep" and seen.state.internal_transport_thumbprint == chosen.thumbprint:
+        text = f"{chosen.thumbprint} is the default SMTP certificate already, and this change never saw another one"
+        return (Finding("default-is-this", Severity.INFO, text, "", f"server {seen.state.name}"),)
+    return ()
+
+
+def _facts(
+    seen: Seen, new: str | Later, choice: DefaultChoice, policy: str, connectors: tuple[ReceiveConnector, ...]
+) -> dict[str, object]:
+    return {
+        "thumbprint": new,
+        "default SMTP certificate": seen.state.internal_transport_thumbprint,
+        "default SMTP certificate shall": "stay" if policy == "keep" else "be replaced",
+        "put back": choice.keep or "nothing",
+        "receive connectors": [connector.identity for connector in connectors],
+    }
+
+
+def _sentence(wanted: Wanted, seen: Seen, new: str | Later, policy: str) -> str:
+    default = "the default SMTP certificate is as before" if policy == "keep" else "it is the default SMTP certificate"
+    shown = new if isinstance(new, str) else new.what
+    return f"{wanted.server.name} uses {shown} for SMTP; {default} ({seen.state.internal_transport_thumbprint})"

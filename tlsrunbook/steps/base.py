@@ -1,0 +1,185 @@
+"""The one loop of every step: observe, decide, gate, apply, observe again. Recording wraps it (``run.recording``)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from tlsrunbook.errors import OutcomeUnknown, TlsRunbookError
+from tlsrunbook.evidence.record import Status
+from tlsrunbook.exchange.state import ServerState
+from tlsrunbook.plan.model import Plan, PlanItem, Submit
+from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.policy.preflight import preflight_all
+from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
+from tlsrunbook.steps.observe import ask, observe_server
+
+
+class Step(ABC):
+    """One step of the runbook. Subclasses say what to look at and what to decide; the loop is the same for all."""
+
+    #: Step id: the CLI's word, the notebook's cell id.
+    id: ClassVar[str]
+    #: 1 to 6; its place in the order.
+    number: ClassVar[int]
+    #: What people call it.
+    title: ClassVar[str]
+    #: Whether its gate is a refusal (``blocked``) or a verification (``failed``).
+    verifies: ClassVar[bool] = False
+
+    @property
+    def notebook(self) -> str:
+        """File name of its notebook, without folder."""
+        return f"{self.number}-{self.slug}.ipynb"
+
+    #: The notebook's name after the number.
+    slug: ClassVar[str]
+
+    def applies(self, wanted: Wanted) -> str:
+        """Give the reason why this step has nothing to do with this server, or an empty text."""
+        del wanted
+        return ""
+
+    def observe(self, context: StepContext) -> Seen:
+        """Look at the server, and at whatever else the decision needs."""
+        return observe_server(context.shell)
+
+    @abstractmethod
+    def decide(self, wanted: Wanted, seen: Seen) -> Decision:
+        """Compare what is wanted with what was seen. Pure: no I/O, no clock."""
+
+    def perform(self, context: StepContext, item: PlanItem) -> None:
+        """Apply one item. Steps that submit to an authority override this."""
+        if isinstance(item.does, Submit):
+            raise TypeError(f"{self.id} cannot submit")
+        ask(context.shell, *item.does)
+
+    def prove(self, before: Decision, after: Seen) -> tuple[Finding, ...]:
+        """Check after applying what the second decision cannot see; an error fails the step."""
+        del before, after
+        return ()
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How the loop ended.
+
+    Args:
+        decision: The last one taken, with the plan that was made first; None when observing failed.
+        before: State at the first look; None when it could not be read.
+        after: State at the second look; None when there was none.
+        error: What ended it early; None when nothing did.
+    """
+
+    status: Status
+    summary: str
+    todo: str = ""
+    decision: Decision | None = None
+    before: Seen | None = None
+    after: ServerState | None = None
+    error: TlsRunbookError | None = None
+
+
+def run_step(step: Step, context: StepContext) -> StepResult:
+    """Run one step. Every :class:`TlsRunbookError` becomes a result; anything else is a bug and passes through."""
+    reason = step.applies(context.wanted)
+    if reason:
+        return StepResult(Status.SKIPPED, reason)
+    try:
+        seen = step.observe(context)
+    except TlsRunbookError as error:
+        return _ended(error, StepResult(Status.FAILED, ""))
+    context.workspace.before(seen.state)
+    decision = step.decide(context.wanted, seen)
+    decision = replace(decision, findings=decision.findings + _preflight(decision.plan, seen))
+    here = StepResult(Status.UNCHANGED, decision.summary, decision=decision, before=seen)
+    closed = _gate(step, context.wanted, here, decision)
+    return closed or _apply(step, context, here, decision)
+
+
+def _preflight(plan: Plan, seen: Seen) -> tuple[Finding, ...]:
+    pipelines = [item.does for item in plan.items if not isinstance(item.does, Submit)]
+    return preflight_all(pipelines, seen.state)
+
+
+def _gate(step: Step, wanted: Wanted, here: StepResult, decision: Decision) -> StepResult | None:
+    """Give the result when nothing is to be applied, or None when the way is open."""
+    refusals = decision.of(Severity.REFUSE)
+    if refusals:
+        return replace(here, status=Status.BLOCKED, summary=refusals[0].message, todo=refusals[0].todo)
+    errors = decision.of(Severity.ERROR)
+    if errors and step.verifies and not wanted.planning:
+        more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+        return replace(here, status=Status.FAILED, summary=errors[0].message + more, todo=errors[0].todo)
+    plan = decision.plan
+    if wanted.planning and (plan.items or plan.waiting_for or errors):
+        return replace(here, status=Status.PLANNED, summary=_planned(plan, errors))
+    if not plan.items and plan.waiting_for:
+        return _waiting(here, plan.waiting_for)
+    return here if not plan.items else None
+
+
+def _planned(plan: Plan, errors: tuple[Finding, ...]) -> str:
+    if plan.items:
+        count = "1 change" if len(plan.items) == 1 else f"{len(plan.items)} changes"
+        return f"{count} planned; nothing was changed"
+    if errors:
+        return f"as things are now: {errors[0].message}"
+    return f"would wait for {plan.waiting_for}"
+
+
+def _waiting(here: StepResult, waiting_for: str) -> StepResult:
+    return replace(
+        here,
+        status=Status.WAITING,
+        summary=f"waiting for {waiting_for}",
+        todo="run the same change again when the CA has answered",
+    )
+
+
+def _apply(step: Step, context: StepContext, here: StepResult, decision: Decision) -> StepResult:
+    context.workspace.planned(decision.plan)
+    for item in decision.plan.items:
+        try:
+            step.perform(context, item)
+        except TlsRunbookError as error:
+            return _ended(error, here)
+    try:
+        seen = step.observe(context)
+        again = step.decide(context.wanted, seen)
+    except TlsRunbookError as error:
+        return _ended(error, here)
+    context.workspace.after(seen.state)
+    done = replace(
+        here,
+        after=seen.state,
+        decision=replace(decision, facts={**decision.facts, **again.facts}),
+    )
+    return _judge_applied(done, decision, again, step.prove(decision, seen))
+
+
+def _judge_applied(done: StepResult, decision: Decision, again: Decision, proof: tuple[Finding, ...]) -> StepResult:
+    wrong = [f for f in (*again.findings, *proof) if f.severity in (Severity.REFUSE, Severity.ERROR)]
+    findings = decision.findings + tuple(f for f in (*again.findings, *proof) if f not in decision.findings)
+    if done.decision:
+        done = replace(done, decision=replace(done.decision, findings=findings))
+    if wrong:
+        return replace(done, status=Status.FAILED, summary=wrong[0].message, todo=wrong[0].todo)
+    if again.plan.items:
+        left = again.plan.items[0].changes[0]
+        return replace(
+            done,
+            status=Status.FAILED,
+            summary=f"applied, and {left.target} still has {left.property} = {left.have!r}",
+            todo="see the state after in the record; another administrator or Exchange itself put it back",
+        )
+    if again.plan.waiting_for:
+        return _waiting(done, again.plan.waiting_for)
+    return replace(done, status=Status.CHANGED, summary=again.summary)
+
+
+def _ended(error: TlsRunbookError, here: StepResult) -> StepResult:
+    status = Status.UNKNOWN if isinstance(error, OutcomeUnknown) else Status.FAILED
+    summary = f"{error.where}: {error.what}" if error.where else error.what
+    return replace(here, status=status, summary=summary, todo=error.todo, error=error)

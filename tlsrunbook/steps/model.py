@@ -1,0 +1,113 @@
+"""What the loop and the steps hand to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from tlsrunbook.exchange.command import Greeting
+from tlsrunbook.exchange.state import ServerState
+from tlsrunbook.exchange.version import Target
+from tlsrunbook.plan.model import Plan
+from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.ports import Authority, Clock, Prober, Resolver, Shell
+from tlsrunbook.site import Server, Site
+
+
+class Workspace(Protocol):
+    """The folder of one attempt, and what this change remembers of the server."""
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Write a file beside the record, once."""
+
+    def remembered_default(self) -> str:
+        """Give the default SMTP certificate's thumbprint as this change first saw it; may be empty."""
+
+    def before(self, state: ServerState) -> None:
+        """Write down the state as it was found."""
+
+    def planned(self, plan: Plan) -> None:
+        """Write down what will be sent and how it is undone, before the first command is sent."""
+
+    def after(self, state: ServerState) -> None:
+        """Write down the state as it is left."""
+
+    def note(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Write a line into the transcript."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What shall be: the desired side of every decision, with the time it is taken at.
+
+    Args:
+        mode: ``plan`` or ``apply``.
+        at: UTC.
+        roots: DER of the roots trusted for the public certificate.
+    """
+
+    site: Site
+    server: Server
+    mode: str
+    at: datetime
+    roots: tuple[bytes, ...]
+
+    @property
+    def planning(self) -> bool:
+        """Whether nothing may be changed."""
+        return self.mode == "plan"
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """Everything a step may use: what is wanted, the ports, and where its files go."""
+
+    wanted: Wanted
+    shell: Shell
+    prober: Prober
+    resolver: Resolver
+    authority: Authority
+    clock: Clock
+    workspace: Workspace
+
+    @property
+    def label(self) -> str:
+        """Site and server, for file names people read."""
+        return f"{self.wanted.site.name}-{self.wanted.server.name.lower()}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was observed.
+
+    Args:
+        extra: What the step looked at besides the server's state; each step says what.
+    """
+
+    greeting: Greeting
+    target: Target
+    state: ServerState
+    extra: Any = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be done, and what was found on the way.
+
+    Args:
+        plan: Empty when the server is already right.
+        findings: A refusal closes the gate; an error fails a verification.
+        facts: What to show of it.
+        summary: One sentence for when nothing is to be done.
+    """
+
+    plan: Plan = field(default_factory=Plan)
+    findings: tuple[Finding, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    summary: str = ""
+
+    def of(self, severity: Severity) -> tuple[Finding, ...]:
+        """Give the findings of one severity."""
+        return tuple(finding for finding in self.findings if finding.severity is severity)

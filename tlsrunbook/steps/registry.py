@@ -1,0 +1,28 @@
+"""The steps in their order."""
+
+from __future__ import annotations
+
+from tlsrunbook.errors import UsageError
+from tlsrunbook.steps.activate import Activate
+from tlsrunbook.steps.base import Step
+from tlsrunbook.steps.confirm import Confirm
+from tlsrunbook.steps.connectors import Connectors
+from tlsrunbook.steps.install import Install
+from tlsrunbook.steps.request import Request
+from tlsrunbook.steps.verify import Verify
+
+STEPS: tuple[Step, ...] = (Confirm(), Request(), Install(), Activate(), Connectors(), Verify())
+
+STEP_IDS: tuple[str, ...] = tuple(step.id for step in STEPS)
+
+
+def step_of(step_id: str) -> Step:
+    """Give a step by its id.
+
+    Raises:
+        UsageError: There is no such step.
+    """
+    for step in STEPS:
+        if step.id == step_id:
+            return step
+    raise UsageError(f"there is no step {step_id!r}", todo=f"use {', '.join(STEP_IDS)}")

@@ -1,0 +1,130 @@
+"""Step 2: a request on the server whose key stays there, and the CSR in the authority's hands."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from tlsrunbook.certificates.csr import read_csr, tlsa_3_1_1
+from tlsrunbook.exchange import cmdlets, decode
+from tlsrunbook.exchange.command import Later
+from tlsrunbook.plan.model import Change, Irreversible, Plan, PlanItem, Reverse, Submit
+from tlsrunbook.plan.target import chosen_certificate, due
+from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.policy.reply import judge_csr
+from tlsrunbook.steps.base import Step
+from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
+from tlsrunbook.steps.observe import ask
+from tlsrunbook.steps.requests import PendingRequest, pending_request
+
+_CSR = Later("the CSR that the server makes")
+
+
+class Request(Step):
+    """Make a request unless a good certificate or a fitting request is there, and submit its CSR."""
+
+    id = "request"
+    number = 2
+    slug = "request-certificate"
+    title = "Request the certificate"
+
+    def observe(self, context: StepContext) -> Seen:
+        """Read the server, and ask the authority about the pending request."""
+        seen = super().observe(context)
+        pending = pending_request(context, seen.state)
+        if pending and not context.wanted.planning:
+            context.workspace.keep("request.csr", pending.csr.pem.encode("ascii"))
+        return replace(seen, extra=pending)
+
+    def decide(self, wanted: Wanted, seen: Seen) -> Decision:
+        """Decide between nothing to do, submit what is pending, and a new request."""
+        chosen = chosen_certificate(seen.state, wanted.site, wanted.server, wanted.at)
+        if chosen and not due(chosen, wanted.site, wanted.at):
+            days = (chosen.not_after - wanted.at).days
+            return Decision(
+                facts={"certificate": chosen.thumbprint, "valid until": chosen.not_after, "days left": days},
+                summary=f"{wanted.server.fqdn} has a certificate with {days} days left; none is requested",
+            )
+        pending: PendingRequest | None = seen.extra
+        return _for_pending(wanted, pending) if pending else _new(wanted, seen)
+
+    def perform(self, context: StepContext, item: PlanItem) -> None:
+        """Make the request, or hand its CSR over."""
+        if not isinstance(item.does, Submit):
+            reply = ask(context.shell, *item.does)
+            csr = read_csr(decode.decode_request(reply))
+            context.workspace.keep("request.csr", csr.pem.encode("ascii"))
+            return
+        pending = pending_request(context, super().observe(context).state)
+        if pending is None or pending.held:
+            return
+        receipt = context.authority.submit(pending.csr.pem, context.label)
+        context.workspace.note("submitted", {"key": pending.csr.spki_sha256, "receipt": receipt})
+
+
+def _for_pending(wanted: Wanted, pending: PendingRequest) -> Decision:
+    csr, site = pending.csr, wanted.site
+    findings = judge_csr(csr, wanted.server.all_names, site.certificate.key_size)
+    facts = {
+        "subject": csr.subject,
+        "names": csr.asked_names,
+        "key": f"{csr.key_kind} {csr.key_size} bits",
+        "SHA-256 of the key": csr.spki_sha256,
+        "TLSA 3 1 1 to publish early": tlsa_3_1_1(csr),
+        "authority": site.authority.kind,
+        "CSR": csr.pem,
+    }
+    if pending.reply is not None:
+        return Decision(findings=findings, facts=facts, summary="the authority has answered; the step install takes it")
+    if pending.held:
+        waiting = Plan(waiting_for=f"the answer of the authority ({site.authority.kind})")
+        return Decision(waiting, findings, facts)
+    return Decision(Plan((_submit(wanted, csr.pem),)), findings, facts)
+
+
+def _submit(wanted: Wanted, csr: str | Later) -> PlanItem:
+    kind = wanted.site.authority.kind
+    return PlanItem(
+        "Hand the CSR to the authority",
+        Submit(kind, csr),
+        (Change(f"authority {kind}", f"CSR for {wanted.server.fqdn}", None, Later("the CSR that the server makes")),),
+        Irreversible("a CSR that was handed over cannot be taken back; ask the CA to drop the order"),
+    )
+
+
+def _new(wanted: Wanted, seen: Seen) -> Decision:
+    settings, server = wanted.site.certificate, wanted.server
+    subject = settings.subject(server.fqdn)
+    command = cmdlets.new_certificate_request(
+        seen.target,
+        subject=subject,
+        names=server.all_names,
+        key_size=settings.key_size,
+        exportable=settings.exportable,
+        friendly_name=settings.friendly_name,
+    )
+    target = f"certificate request on {seen.state.name}"
+    changes = (
+        Change(target, "SubjectName", None, subject),
+        Change(target, "DomainName", None, server.all_names),
+        Change(target, "KeySize", None, settings.key_size),
+        Change(target, "PrivateKeyExportable", None, settings.exportable),
+        Change(target, "FriendlyName", None, settings.friendly_name),
+    )
+    make = PlanItem(
+        "Make a key and a request on the server; the key never leaves it",
+        (command,),
+        changes,
+        Reverse(((cmdlets.remove_certificate(seen.target, Later("thumbprint of the pending request")),),)),
+    )
+    others = [c for c in seen.state.certificates if c.pending]
+    findings = tuple(
+        Finding(
+            "other-pending-request",
+            Severity.INFO,
+            f"{seen.state.name} has a pending request {c.thumbprint} for other names or another key; it is left alone",
+            "",
+            f"certificate {c.thumbprint}",
+        )
+        for c in others
+    )
+    return Decision(Plan((make, _submit(wanted, _CSR))), findings, {"subject": subject, "names": server.all_names})

@@ -1,0 +1,265 @@
+"""Connects ports with adapters. The one place that knows adapters by name."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tlsrunbook.adapters.authority_folder import FolderAuthority
+from tlsrunbook.adapters.authority_lab import LabAuthority
+from tlsrunbook.adapters.dns import DnsResolver
+from tlsrunbook.adapters.origin import SystemClock, tool, who
+from tlsrunbook.adapters.roots import load_roots
+from tlsrunbook.adapters.smtp import SmtpProber
+from tlsrunbook.adapters.store import RunStore
+from tlsrunbook.adapters.vault import ChainVault
+from tlsrunbook.adapters.winrm import WinrmShell
+from tlsrunbook.errors import UsageError
+from tlsrunbook.evidence.display import Shown
+from tlsrunbook.evidence.record import Record
+from tlsrunbook.ports import Authority, Shell, Vault
+from tlsrunbook.run.batch import ServerJob
+from tlsrunbook.run.check import CheckRow, check_authority, check_server
+from tlsrunbook.run.context import Run
+from tlsrunbook.run.notebooks import refuse_unknown_parameters
+from tlsrunbook.run.planning import Asked, jobs_for
+from tlsrunbook.run.recording import Circumstances
+from tlsrunbook.site import FolderAuthoritySettings, Server, Site, load_site
+from tlsrunbook.steps.model import StepContext, Wanted
+
+if TYPE_CHECKING:
+    from tlsrunbook.lab.lab import Lab
+
+MODES = ("plan", "apply")
+
+
+def open_run(
+    site: str | Path,
+    server: str,
+    runs: str | Path = "runs",
+    change: str = "",
+    mode: str = "plan",
+) -> Run:
+    """Start the work on one server: what every notebook calls first.
+
+    Nothing is sent yet; the first step connects.
+
+    Args:
+        site: Path of the site file.
+        server: Server name in the site file; upper or lower case.
+        runs: Folder for the evidence.
+        change: Change id; empty means the server's open change, else a new one.
+        mode: ``plan`` looks and decides, ``apply`` changes.
+
+    Raises:
+        UsageError: A parameter cannot be used; the message says what to write instead.
+    """
+    refuse_unknown_parameters(_cells_so_far())
+    site, server, change, mode = str(site), str(server), str(change), str(mode)
+    if mode not in MODES:
+        raise UsageError(f"mode is {mode!r}", where="parameter mode", todo="write plan or apply")
+    if not site or not server:
+        missing = "server" if site else "site"
+        raise UsageError(f"{missing} is empty", where=f"parameter {missing}", todo=_TODO[missing])
+    loaded = load_site(Path(site))
+    one = loaded.server(server)
+    store = RunStore(Path(runs), loaded.name)
+    clock = SystemClock()
+    if not change:
+        change = store.open_change(one.name) or store.new_change(clock.now(), asked(one.name, mode=mode))
+    why = store.asked(change)
+    about = Circumstances(who(), {key: str(why.get(key, "")) for key in ("ticket", "reason")}, tool())
+    shell = LazyShell(loaded, one)
+    return Run(lambda: step_context(loaded, one, mode, shell), shell, store, change, about, _display)
+
+
+_TODO = {
+    "site": "give the path of the site file, such as -p site sites/london.toml",
+    "server": "give a server's name from the site file, such as -p server EDGE1",
+}
+
+
+def asked(
+    *servers: str, mode: str, steps: tuple[str, ...] = (), why: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Give what ``change.json`` says was asked for.
+
+    Args:
+        servers: Names of the servers the change is about.
+        mode: ``plan`` or ``apply``.
+        steps: Step ids; empty when the steps are run one by one.
+        why: Ticket and reason.
+    """
+    return {"servers": list(servers), "mode": mode, "steps": list(steps), "who": who(), "tool": tool(), **(why or {})}
+
+
+def step_context(site: Site, server: Server, mode: str, shell: Shell) -> StepContext:
+    """Give a context for one step: the time is now, the ports are real."""
+    clock = SystemClock()
+    wanted = Wanted(site, server, mode, clock.now(), load_roots(site.authority.roots))
+    resolver = DnsResolver(site.dns.server or None)
+    return StepContext(
+        wanted=wanted,
+        shell=shell,
+        prober=SmtpProber(),
+        resolver=resolver,
+        authority=authority_of(site),
+        clock=clock,
+        workspace=_NoWorkspace(),
+    )
+
+
+class _NoWorkspace:
+    """Stands in a context until the recording puts the attempt's workspace there."""
+
+    def keep(self, name: str, content: bytes) -> None:
+        raise RuntimeError(name, len(content))
+
+    def remembered_default(self) -> str:
+        return ""
+
+    def before(self, state: object) -> None:
+        raise RuntimeError(state)
+
+    def planned(self, plan: object) -> None:
+        raise RuntimeError(plan)
+
+    def after(self, state: object) -> None:
+        raise RuntimeError(state)
+
+    def note(self, event: str, facts: object) -> None:
+        raise RuntimeError(event, facts)
+
+
+def authority_of(site: Site) -> Authority:
+    """Give the site's authority."""
+    settings = site.authority
+    if isinstance(settings, FolderAuthoritySettings):
+        return FolderAuthority(settings.outbox, settings.inbox)
+    return LabAuthority(settings.url)
+
+
+def vault_of(site: Site) -> Vault:
+    """Give the places where the site's credentials are looked up."""
+    return ChainVault(site.credentials.file)
+
+
+class LazyShell:
+    """A WinRM shell whose credential is looked up when it is first opened, so that a missing one is a record too."""
+
+    def __init__(self, site: Site, server: Server) -> None:
+        self._make: Callable[[], Shell] = lambda: winrm_shell(site, server)
+        self._shell: Shell | None = None
+
+    def _inner(self) -> Shell:
+        if self._shell is None:
+            self._shell = self._make()
+        return self._shell
+
+    def open(self) -> Any:
+        """See :class:`~tlsrunbook.ports.Shell`."""
+        return self._inner().open()
+
+    def run(self, pipeline: Any) -> Any:
+        """See :class:`~tlsrunbook.ports.Shell`."""
+        return self._inner().run(pipeline)
+
+    def close(self) -> None:
+        """See :class:`~tlsrunbook.ports.Shell`. A later call opens a new one."""
+        if self._shell is not None:
+            self._shell.close()
+            self._shell = None
+
+
+def winrm_shell(site: Site, server: Server) -> Shell:
+    """Give a WinRM shell for a server.
+
+    Raises:
+        CredentialError: The credential it names is not there.
+    """
+    logon = server.logon
+    host = f"[{server.address}]" if ":" in server.address else server.address
+    return WinrmShell(
+        f"{site.name} / {server.name}",
+        f"https://{host}:{logon.port}/wsman",
+        method=logon.method,
+        credential=vault_of(site).credential(logon.credential),
+        ca_file=str(logon.ca_file) if logon.ca_file else None,
+    )
+
+
+def _cells_so_far() -> list[str]:
+    """Give the source of the cells that ran in this kernel; none outside of one."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return list(shell.user_ns.get("In", ())) if shell else []
+
+
+def _display(shown: Shown) -> None:
+    from IPython.display import display  # noqa: PLC0415 - IPython is slow to import, and only a stop needs it
+
+    display(shown)  # type: ignore[no-untyped-call]
+
+
+def site_jobs(site: Site, asked_for: Asked, why: Mapping[str, str]) -> list[ServerJob]:
+    """Give one job per server of a site.
+
+    Args:
+        why: Ticket and reason, for a new change.
+
+    Raises:
+        UsageError: A server or change is unknown, or a credential is not there.
+    """
+    names = asked_for.servers or tuple(server.name for server in site.servers)
+    for name in names:
+        vault_of(site).credential(site.server(name).logon.credential)
+    steps = tuple(step.id for step in asked_for.steps)
+    return jobs_for(
+        site,
+        asked_for,
+        RunStore(asked_for.runs, site.name),
+        SystemClock(),
+        lambda servers: asked(*servers, mode=asked_for.mode, steps=steps, why=why),
+        Circumstances(who(), {}, tool()),
+    )
+
+
+def check_site(site: Site, workers: int) -> list[CheckRow]:
+    """Check everything a change on this site needs; reads only.
+
+    Args:
+        workers: Servers asked at once.
+    """
+    with ThreadPoolExecutor(workers) as pool:
+        asked_servers = [
+            pool.submit(check_server, server, partial(winrm_shell, site, server)) for server in site.servers
+        ]
+        rows = [check_authority(site, authority_of(site))]
+        return rows + [row for future in asked_servers for row in future.result()]
+
+
+def standing(site: Site, runs: Path) -> list[tuple[str, str, dict[str, Record]]]:
+    """Give server name, newest change id and last record per step, for every server of a site."""
+    store = RunStore(runs, site.name)
+    rows = []
+    for server in site.servers:
+        changes = [change for change in store.changes() if server.name in store.asked(change).get("servers", ())]
+        newest = changes[-1] if changes else ""
+        rows.append((server.name, newest, store.latest(newest, server.name) if newest else {}))
+    return rows
+
+
+def open_lab(*, sites: int, servers: int, version: str = "SE", faults: Sequence[str] = ()) -> Lab:
+    """Give a lab, not yet started.
+
+    Raises:
+        UsageError: The version or a fault is unknown.
+    """
+    from tlsrunbook.lab.faults import FaultBoard  # noqa: PLC0415 - the lab is only imported where it runs
+    from tlsrunbook.lab.lab import Lab  # noqa: PLC0415
+
+    return Lab(sites=sites, servers=servers, version=version, faults=FaultBoard(*faults))
