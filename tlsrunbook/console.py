@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.table import Table
@@ -108,11 +108,11 @@ def results(console: Console, records: Iterable[Record]) -> None:
     """Print what was found and done, a row per server, and every message of a step that stopped."""
     records = tuple(records)
     table = Table(title="Results", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for head in ("server", "FQDN", "Exchange", "certificate", "endpoints", "ended"):
+    for head in ("server", "ended", "FQDN", "Exchange", "valid until", "endpoints"):
         table.add_column(head, overflow="fold")
     for site, server in dict.fromkeys((record.site, record.server) for record in records):
         own = [record for record in records if (record.site, record.server) == (site, server)]
-        table.add_row(f"{site} / {server}", *_row(own), status_text(own[-1].status))
+        table.add_row(f"{site} / {server}", status_text(own[-1].status), *_row(own))
     console.print(table)
     for record in records:
         if not record.status.done and record.status is not Status.PLANNED:
@@ -127,13 +127,16 @@ def _row(records: Sequence[Record]) -> tuple[str, str, str, str]:
     facts = {key: value for record in records for key, value in record.facts.items()}
     version = next((f"{r.server_facts['product']} {r.server_facts['role']}" for r in records if r.server_facts), "-")
     names = facts.get("names on the certificate") or facts.get("names") or []
-    certificate = facts.get("activated") or facts.get("thumbprint") or facts.get("certificate") or "-"
-    endpoints = facts.get("endpoints", [])
-    seen = ", ".join(
-        f"{row['endpoint']} {row.get('protocol') or row.get('result') or row.get('EHLO', '')}" for row in endpoints
-    )
-    shown = certificate if isinstance(certificate, str) else "to be issued"
-    return ", ".join(names) or "-", version, shown, seen or "-"
+    until = str(facts.get("valid until", "-"))[:10]
+    seen = [_endpoint(row) for row in facts.get("endpoints", [])]
+    return ", ".join(names) or "-", version, until, ", ".join(seen) or "-"
+
+
+def _endpoint(row: Mapping[str, Any]) -> str:
+    thumbprint = str(row.get("thumbprint", ""))
+    if thumbprint:
+        return f"{row['endpoint']} {row['protocol']} {thumbprint[:8]}…"
+    return f"{row['endpoint']} {row.get('result') or row.get('EHLO', '')}"
 
 
 def _line_of(record: Record) -> str:

@@ -32,12 +32,14 @@ class CountingMachine:
     def __init__(self) -> None:
         self.executed: list[tuple[str, dict[str, Any]]] = []
         self.before_answer: Callable[[], object] = lambda: None
+        self.before_load: Callable[[], object] = lambda: None
         self.running = threading.Event()
         self.refusal = ""
         self.loads: list[tuple[str, str]] = []
 
     def load(self, user: str, password: str) -> dict[str, Any]:
         self.loads.append((user, password))
+        self.before_load()
         if self.refusal:
             return {"errors": [_fault(self.refusal)]}
         greeting = {

@@ -43,7 +43,7 @@ def test_one_fault_is_one_finding(
     name: str, world: World, context_of: Callable[[dict[str, Any]], ssl.SSLContext]
 ) -> None:
     case = CASES[name]
-    patience = Patience(step=0.3, total=0.6) if case.get("hasty") else Patience(step=5, total=10)
+    patience = Patience(step=0.8, total=2) if case.get("hasty") else Patience(step=5, total=10)
     known = (world.lower.der, world.upper.der)
     with OddServer(SCRIPTS[case["script"]], context=context_of(case)) as server:
         (facts,) = SmtpProber(patience=patience).probe(server.endpoint, NAME)

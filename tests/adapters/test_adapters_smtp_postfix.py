@@ -50,7 +50,7 @@ queue_directory = {home}/queue
 data_directory = {home}/data
 maillog_file = {home}/log
 maillog_file_prefixes = {home}
-inet_interfaces = {address}
+inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 myhostname = {name}
 mydestination =
@@ -121,7 +121,7 @@ def _configure(home: Path, world: World) -> dict[str, int]:
         file = home / "tls" / f"{name}.pem"
         file.write_bytes(world.chain(chain).pem)
         lines.append(f"{ADDRESS}:{found[name]} inet n - n - - smtpd -o smtpd_tls_chain_files={file} {more}\n")
-    (home / "etc" / "main.cf").write_text(MAIN.format(home=home, name=NAME, address=ADDRESS))
+    (home / "etc" / "main.cf").write_text(MAIN.format(home=home, name=NAME))
     (home / "etc" / "master.cf").write_text(MASTER + "".join(lines))
     return found
 

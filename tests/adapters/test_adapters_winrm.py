@@ -266,7 +266,7 @@ def test_exchange_that_cannot_be_loaded_fails_the_opening(
 
 
 def test_opening_ends_at_its_deadline(endpoint: WinrmEndpoint, trust: Trust, machine: CountingMachine) -> None:
-    machine.load = lambda user, password: wait_until(lambda: endpoint.shells_open == 0) or {}  # type: ignore[method-assign,func-returns-value]
+    machine.before_load = lambda: wait_until(lambda: endpoint.shells_open == 0)
     with (
         shell_on(endpoint, trust, open_deadline=1.5) as shell,
         pytest.raises(ConnectionFailed, match="no answer within"),

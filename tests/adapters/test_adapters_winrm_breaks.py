@@ -96,6 +96,32 @@ def test_whatever_becomes_of_a_send_every_request_arrives_whole_and_runs_once(
     assert [base64.b64decode(values["FileData"]) for _, values in machine.executed] == blobs
 
 
+@pytest.mark.parametrize("trouble", [Trouble.WAITING, Trouble.BROKEN])
+def test_a_change_whose_send_was_in_doubt_when_the_server_went_is_unknown(
+    loop: LoopThread,
+    endpoint: WinrmEndpoint,
+    trust: Trust,
+    machine: CountingMachine,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Trouble,
+) -> None:
+    whole = Wire.send
+
+    def send(wire: Wire, line: Secret, seconds: float) -> None:
+        whole(wire, line, seconds)
+        wait_until(machine.running.is_set)
+        loop.run(_vanish(endpoint))
+        monkeypatch.undo()
+        raise WireError(trouble, "injected")
+
+    with shell_on(endpoint, trust) as shell:
+        shell.open()
+        monkeypatch.setattr(Wire, "send", send)
+        with pytest.raises(OutcomeUnknown):
+            shell.run(put(Text="x"))
+    assert machine.names == ["Set-Echo"]
+
+
 def test_a_send_that_times_out_while_the_command_goes_on_runs_once(
     endpoint: WinrmEndpoint, trust: Trust, machine: CountingMachine, faults: FaultBoard
 ) -> None:

@@ -15,9 +15,11 @@ import spnego.exceptions
 import urllib3.exceptions
 import winrm.exceptions
 
+from tlsrunbook.adapters.winrm import WinrmShell
 from tlsrunbook.adapters.winrm_conversation import _words
 from tlsrunbook.adapters.winrm_errors import Trouble, WireError, guarded, opening_failed, trouble_of, troubles
-from tlsrunbook.errors import ConnectionFailed, LogonFailed, UntrustedServer
+from tlsrunbook.errors import ConnectionFailed, LogonFailed, UntrustedServer, UsageError
+from tlsrunbook.secret import Credential, Secret
 
 _MODULES = (winrm.exceptions, requests.exceptions, urllib3.exceptions, spnego.exceptions)
 # What everything inherits from: a class that is only known by one of these was not thought about.
@@ -142,8 +144,7 @@ def test_the_librarys_frames_are_dropped_because_they_hold_what_was_sent() -> No
         (b"", ""),
         (b"The command line\r\n  is too long.\r\n", "The command line is too long."),
         (
-            b'#< CLIXML\r\n<Objs Version="1.1.0.1"><Obj S="progress" RefId="0"><MS><I64 N="x">1</I64></MS></Obj>'
-            b'<S S="Error">No such thing_x000D__x000A_</S><S S="Error">At line:1</S></Objs>',
+            b'#< CLIXML\r\n<Objs><S S="debug">x</S><S S="Error">No such thing_x000A_</S><S S="Error">At line:1</S>',
             "No such thing At line:1",
         ),
         (b"#< CLIXML\r\n<Objs>\xff\xfe", ""),
@@ -151,6 +152,17 @@ def test_the_librarys_frames_are_dropped_because_they_hold_what_was_sent() -> No
 )
 def test_what_powershell_writes_to_stderr_is_read_as_words(output: bytes, words: str) -> None:
     assert _words(output) == words
+
+
+@pytest.mark.parametrize(("method", "flag"), [("kerberos", "HAVE_KERBEROS"), ("credssp", "HAVE_CREDSSP")])
+def test_a_way_to_log_on_without_its_package_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, method: str, flag: str
+) -> None:
+    monkeypatch.setattr(f"winrm.transport.{flag}", False)
+    shell = WinrmShell("edge1", "https://127.0.0.1:1/wsman", method, Credential("c", "u", Secret("p")))
+    with pytest.raises(UsageError, match=rf"pywinrm\[{method}\]"):
+        shell.open()
+    shell.close()
 
 
 @pytest.mark.parametrize("trouble", list(Trouble))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID, ObjectIdentifier
+from hypothesis import strategies as st
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 FQDN = "mail.example.com"
@@ -149,6 +150,22 @@ def with_sha1_request(request: x509.CertificateSigningRequest, own_key: Key) -> 
     signature = own_key.sign(request.tbs_certrequest_bytes, padding.PKCS1v15(), hashes.SHA1())
     der = request.public_bytes(Encoding.DER)
     return der.replace(_SHA256_RSA, _SHA1_RSA).replace(request.signature, signature)
+
+
+@st.composite
+def damage(draw: st.DrawFn) -> Callable[[bytes], bytes]:
+    """Flip up to four bits and perhaps cut the end off. Places are parts of the length, which varies with the keys."""
+    part = st.integers(0, 2**16 - 1)
+    flips = draw(st.lists(st.tuples(part, st.integers(0, 7)), max_size=4))
+    keep = draw(st.none() | part)
+
+    def damaged(content: bytes) -> bytes:
+        broken = bytearray(content)
+        for place, bit in flips:
+            broken[place * len(broken) >> 16] ^= 1 << bit
+        return bytes(broken if keep is None else broken[: keep * len(broken) >> 16])
+
+    return damaged
 
 
 @dataclass(frozen=True)

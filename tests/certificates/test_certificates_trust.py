@@ -10,6 +10,7 @@ from certificate_factory import AT, FQDN, Made, authority, key, make, with_sha1,
 from cryptography import x509
 
 from tlsrunbook.certificates.trust import Trust, judge_trust, walk
+from tlsrunbook.errors import BadCertificateFile
 
 W = world()
 LEAF = make(FQDN, own_key=key("trust"), signer=W.intermediate)
@@ -136,9 +137,12 @@ def test_without_roots_nothing_is_trusted() -> None:
     assert (trust.trusted, trust.reason, trust.fault) == (False, "no trusted root is known", "untrusted")
 
 
-def test_a_root_that_cannot_be_read_is_left_out() -> None:
+def test_what_cannot_be_read_is_left_out() -> None:
     roots = (b"rubbish", W.root.der)
-    assert judge_trust(LEAF.der, path(W.intermediate, W.upper), (), roots, AT, FQDN).trusted
+    sent = (b"", *path(W.intermediate, W.upper), b"rubbish")
+    assert judge_trust(LEAF.der, sent, (b"x",), roots, AT, FQDN).trusted
+    with pytest.raises(BadCertificateFile):
+        judge_trust(b"rubbish", sent, (), roots, AT, FQDN)
 
 
 def test_self_signed_leaf_is_not_trusted() -> None:

@@ -75,7 +75,7 @@ def test_a_server_gone_after_a_change_is_unknown_and_the_next_run_looks_first(
     record = last(change.apply("EDGE1"))
     assert (record.step, record.status) == (step, Status.UNKNOWN)
     assert record.commands[-1].outcome == "unknown"
-    assert cmdlet in record.commands[-1].text
+    assert cmdlet in record.commands[-1].cmdlets
 
     again = change.apply("EDGE1")
     assert last(again).status is Status.UNCHANGED

@@ -5,6 +5,8 @@ import smtplib
 import socket
 import ssl
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +78,7 @@ def test_every_site_file_is_valid_and_leads_to_the_lab(lab: Lab, tmp_path: Path)
 def test_the_site_file_says_why(lab: Lab) -> None:
     text = lab.site_file_text("london")
     assert "# so the public certificate is tied to it by its TLS certificate name." in text
-    assert "# the certificate's common name" in text.replace("what the world sees: ", "")
+    assert "# what the world sees: the certificate's common name" in text
 
 
 def test_the_credentials_file_opens_the_vault_and_only_this_user_can_read_it(lab: Lab, tmp_path: Path) -> None:
@@ -217,3 +219,22 @@ def test_a_fault_of_the_start_is_there_from_the_start() -> None:
             401,
             415,
         )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no limit of open files to raise")
+def test_a_lab_larger_than_the_limit_of_open_files_raises_it_as_far_as_it_may() -> None:
+    # In a process of its own, because the limit is the process's.
+    script = """
+import resource
+from tlsrunbook.lab.exchange.keys import new_key
+from tlsrunbook.lab.lab import Lab
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+key = new_key(2048)
+with Lab(1, 40, keys=lambda size: key) as lab:
+    print(lab.station("london", "MBX20").smtp.endpoint)
+"""
+    command = [sys.executable, "-W", "error", "-c", script]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout.startswith("127.0.0.1:")

@@ -83,13 +83,20 @@ def test_after_a_restart_connections_and_shells_are_gone_and_a_client_comes_back
     async def restart() -> None:
         endpoint.vanish()
 
+    def restart_once_it_waits(requests_before: int) -> None:
+        while endpoint.counters.requests == requests_before:
+            threading.Event().wait(0.005)
+        loop.run(restart())
+
     with connected(endpoint, trust) as protocol:
         shell = protocol.open_shell()
         command = protocol.run_command(shell, "upper", console_mode_stdin=False)
         protocol.get_command_output_raw(shell, command)
-        threading.Timer(0.05, lambda: loop.run(restart())).start()
+        killer = threading.Thread(target=restart_once_it_waits, args=(endpoint.counters.requests,))
+        killer.start()
         with pytest.raises(requests.exceptions.ConnectionError):
             protocol.get_command_output_raw(shell, command)
+        killer.join(10)
         assert endpoint.shells_open == 0
         with pytest.raises(WSManFaultError) as caught:
             protocol.get_command_output_raw(shell, command)

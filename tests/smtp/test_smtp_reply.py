@@ -1,7 +1,7 @@
 """Replies out of bytes."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlsrunbook.smtp.reply import MAX_BYTES, MAX_LINES, NotAReply, ReplyReader, SmtpReply, printable
@@ -82,6 +82,7 @@ def test_a_beginning_that_cannot_be_smtp_is_foreign(data: bytes, foreign: bool) 
     assert reader.foreign is foreign
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_text_of_a_server_is_safe_to_print(raw: bytes) -> None:
     text = printable(raw)

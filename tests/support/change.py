@@ -31,9 +31,9 @@ class Change:
         self.runs = folder / "runs"
         self.site_file = folder / f"{self.site}.toml"
         text = lab.site_file_text(self.site)
-        if authority == "folder":
-            text = re.sub(r'kind = "lab"\nurl = "[^"]*"', 'kind = "folder"\noutbox = "outbox"\ninbox = "inbox"', text)
         self.site_file.write_text(text, encoding="utf-8")
+        if authority == "folder":
+            self.edit(r'kind = "lab".*\nurl = .*', 'kind = "folder"\noutbox = "outbox"\ninbox = "inbox"')
         self.store = RunStore(self.runs, self.site)
 
     def edit(self, pattern: str, new: str) -> None:

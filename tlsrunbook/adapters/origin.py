@@ -23,7 +23,7 @@ def who() -> dict[str, str]:
     """Give user, host and process of this run."""
     try:
         user = getpass.getuser()
-    except (KeyError, OSError):
+    except (KeyError, OSError, ImportError):  # ImportError: Windows without a user variable, before Python 3.13
         user = "unknown"
     return {"user": user, "host": socket.gethostname(), "process": str(os.getpid())}
 

@@ -94,7 +94,9 @@ class AttemptFolder:
             EvidenceError: The disk refuses.
         """
         try:
-            with (self.folder / TRANSCRIPT).open("a", encoding="utf-8", newline="\n") as file:
+            with (self.folder / TRANSCRIPT).open(
+                "a", encoding="utf-8", errors="backslashreplace", newline="\n"
+            ) as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
                 file.flush()
                 if durable:
@@ -157,6 +159,7 @@ class RunStore:
 
         Raises:
             UsageError: There is no such change.
+            EvidenceError: It cannot be read.
         """
         path = self.folder / change / CHANGE
         if not change or not path.is_file():
@@ -165,7 +168,10 @@ class RunStore:
                 where=str(self.folder),
                 todo=f"use one of {', '.join(self.changes()[-5:]) or 'none yet: leave it empty'}",
             )
-        return dict(json.loads(path.read_bytes()))
+        try:
+            return dict(json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError) as error:
+            raise EvidenceError("what was asked for cannot be read", where=str(path)) from error
 
     def open_change(self, server: str) -> str:
         """Give the newest change in which this server is not finished; empty when there is none."""
@@ -222,6 +228,8 @@ class RunStore:
             return None
         except (OSError, ValueError) as error:
             raise EvidenceError("the record cannot be read", where=str(attempt.record_path)) from error
+        if not isinstance(data, dict):
+            raise EvidenceError("the record is not a JSON object", where=str(attempt.record_path))
         return record_from_data(data, where=str(attempt.record_path))
 
     def records(self, change: str, server: str = "*") -> tuple[Record, ...]:

@@ -87,8 +87,9 @@ class WinrmShell:
             try:
                 return reply_of(conversation.ask(lambda: run_request(pipeline), self._command_deadline))
             except WireError as error:
+                lost = self._lost(pipeline, error, conversation.may_have_run)
                 self._drop()
-                raise self._lost(pipeline, error, conversation.may_have_run) from error
+                raise lost from error
             except DecodeError:
                 self._drop()
                 raise

@@ -83,9 +83,10 @@ class Conversation:
         """
         until = Deadline(seconds)
         self._wire.start("powershell.exe", bootstrap.arguments(), until.left())
-        self._alive = True
         self._deliver(Secret(bootstrap.script_line().decode("ascii")), until)
-        return self._ask(lambda: open_request(self._nonce, credential), until)
+        answer = self._ask(lambda: open_request(self._nonce, credential), until)
+        self._alive = True
+        return answer
 
     def ask(self, make: Callable[[], Mapping[str, Any]], seconds: float) -> Mapping[str, Any]:
         """Send a request and wait for its answer.
@@ -135,7 +136,9 @@ class Conversation:
             try:
                 self._receive(until)
             except WireError as error:
-                if error.trouble is not Trouble.WAITING:
+                if error.trouble is Trouble.WAITING:
+                    self._lost_at = None
+                else:
                     self._heal(error, until)
                     broken = True
                 # After a break an answer may still be lost in the old connection: ask until it is here.
@@ -150,6 +153,7 @@ class Conversation:
             except WireError as error:
                 self.may_have_run |= last and error.trouble not in _NOT_SENT
                 if error.trouble is Trouble.WAITING:
+                    self._lost_at = None
                     return False
                 self._heal(self._last_words(error, until), until)
             else:

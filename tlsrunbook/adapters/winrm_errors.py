@@ -159,7 +159,7 @@ def _inside(error: BaseException) -> Iterator[BaseException]:
 
 
 def detail_of(error: BaseException) -> str:
-    """Give one line that says what went wrong, in the words of the innermost exception that has some."""
+    """Give one line that says what went wrong, in the words of the innermost exception that has some; may be empty."""
     for inner in reversed(list(_inside(error))):
         if isinstance(inner, ssl.SSLCertVerificationError):
             return f"{inner.verify_message} (TLS)"
@@ -169,7 +169,7 @@ def detail_of(error: BaseException) -> str:
         text = re.sub(r"\s+", " ", str(error)).strip()
     except Exception:  # noqa: BLE001  # some compute their message from arguments they were not given
         text = ""
-    return text[:400] or type(error).__name__
+    return text[:400]
 
 
 def guarded(operation: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -182,7 +182,8 @@ def guarded(operation: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> 
         return operation(*args, **kwargs)
     except Exception as error:  # noqa: BLE001  # nothing of pywinrm or below it may escape
         trouble, todo = trouble_of(error)
-        raise WireError(trouble, detail_of(error), todo) from error.with_traceback(None)
+        detail = detail_of(error) or f"{trouble} ({type(error).__name__})"
+        raise WireError(trouble, detail, todo) from error.with_traceback(None)
 
 
 def opening_failed(error: WireError, *, where: str, method: str, credential: str, user: str) -> ConnectionFailed:

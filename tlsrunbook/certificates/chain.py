@@ -1,11 +1,13 @@
-"""Which certificate is the leaf, and which ones stand above it. Never by position: a p7b is in any order."""
+"""Which certificate is the leaf, and which ones stand above it. Never by position: a p7b is in any order.
+
+All functions take DER certificates and raise ``BadCertificateFile`` for one that cannot be read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from tlsrunbook.certificates.facts import certificate_facts
-from tlsrunbook.certificates.loading import load_certificate
 from tlsrunbook.certificates.signatures import is_issued_by
 
 #: Longer chains do not occur; ``cryptography``'s verifier stops at 8 too.
@@ -31,11 +33,11 @@ def issuers_of(der: bytes, pool: Iterable[bytes]) -> tuple[bytes, ...]:
 
     A CA that is cross-signed has several certificates. The one that lasts longest comes first.
     """
-    wanted = load_certificate(der).issuer
+    wanted = certificate_facts(der).issuer
     found = {
         candidate
         for candidate in pool
-        if candidate != der and load_certificate(candidate).subject == wanted and is_issued_by(der, candidate)
+        if candidate != der and certificate_facts(candidate).subject == wanted and is_issued_by(der, candidate)
     }
     return tuple(sorted(found, key=_lasting_longest_first))
 

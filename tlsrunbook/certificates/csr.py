@@ -17,6 +17,7 @@ from tlsrunbook.certificates.facts import (
     spki_sha256_of,
 )
 from tlsrunbook.certificates.kinds import bad_file, elements, kind_of_der, kind_of_label, kind_of_text
+from tlsrunbook.certificates.loading import UNREADABLE
 from tlsrunbook.certificates.signatures import is_request_signed
 from tlsrunbook.errors import BadCertificateFile
 
@@ -86,7 +87,7 @@ def read_csr(data: bytes | str, *, where: str = "") -> Csr:
     except BadCertificateFile as error:
         error.where = error.where or where
         raise
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise bad_file("damaged", f"The request cannot be read: {error}", where=where) from error
 
 

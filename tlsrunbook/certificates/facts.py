@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from tlsrunbook.certificates.kinds import bad_file
-from tlsrunbook.certificates.loading import load_certificate, quietly
+from tlsrunbook.certificates.loading import UNREADABLE, load_certificate, quietly
 from tlsrunbook.certificates.signatures import is_issued_by
 
 _EKU_NAMES = {
@@ -90,8 +91,13 @@ def certificate_facts(der: bytes) -> CertificateFacts:
         certificate = load_certificate(der)
         with quietly():
             return _facts(der, certificate)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise bad_file("damaged", f"A certificate cannot be read: {error}") from error
+
+
+def pem_of(ders: Iterable[bytes]) -> bytes:
+    """Give certificates as PEM, in their order."""
+    return b"".join(load_certificate(der).public_bytes(Encoding.PEM) for der in ders)
 
 
 def names_cover(names: tuple[str, ...], fqdn: str) -> bool:

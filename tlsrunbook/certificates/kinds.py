@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from tlsrunbook.certificates.loading import load_certificate, quietly
+from tlsrunbook.certificates.loading import UNREADABLE, load_certificate, quietly
 from tlsrunbook.errors import BadCertificateFile
 
 _AGAIN = "take it again from where it came, and keep it as it is, without opening it in an editor"
@@ -166,7 +165,7 @@ def _kind_by_loading(der: bytes) -> str:
         try:
             with quietly():
                 load(whole)
-        except (ValueError, UnsupportedAlgorithm):
+        except UNREADABLE:
             continue
         return kind
     return "unknown"

@@ -9,6 +9,18 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
+
+#: What ``cryptography`` raises for bytes it cannot read; some of it stands alone under ``Exception``.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    InternalError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 # The warning filters are global, so only one thread at a time may swap them.
 _FILTERS = threading.RLock()
@@ -29,5 +41,8 @@ def load_certificate(der: bytes) -> x509.Certificate:
     Raises:
         ValueError: It is none.
     """
-    with quietly():
-        return x509.load_der_x509_certificate(der)
+    try:
+        with quietly():
+            return x509.load_der_x509_certificate(der)
+    except UNREADABLE as error:
+        raise ValueError(f"it is no certificate: {error}") from error

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
 from tlsrunbook.certificates.armour import as_text, is_binary, pieces
 from tlsrunbook.certificates.facts import certificate_facts
 from tlsrunbook.certificates.kinds import bad_file, elements, kind_of_der, kind_of_label, kind_of_text
-from tlsrunbook.certificates.loading import quietly
+from tlsrunbook.certificates.loading import UNREADABLE, quietly
 from tlsrunbook.errors import BadCertificateFile
 
 #: Limits: a real reply has under ten certificates of about 2 KiB each.
@@ -22,7 +22,16 @@ MAX_BYTES = 4 * 1024 * 1024
 MAX_ZIP_ENTRIES = 64
 MAX_CERTIFICATES = 200
 
-_ZIP_FAULTS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError, ValueError)
+_ZIP_FAULTS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 _TELLING = (
     "zip-encrypted",
     "pfx",
@@ -106,7 +115,7 @@ def _from_pkcs7(der: bytes) -> list[bytes]:
     try:
         with quietly():
             certificates = pkcs7.load_der_pkcs7_certificates(der)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise bad_file("damaged", f"It is a PKCS #7 file that cannot be read: {error}") from error
     if not certificates:
         raise bad_file("p7b-empty")
@@ -135,7 +144,7 @@ def _unpacked(data: bytes) -> Iterator[bytes]:
     left = MAX_BYTES
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir() and not _is_clutter(entry.filename)]
+            entries = [entry for entry in archive.infolist() if not _is_clutter(entry.filename)]
             if len(entries) > MAX_ZIP_ENTRIES:
                 raise bad_file("too-large", f"The ZIP file holds {len(entries)} files")
             for entry in entries:
@@ -152,4 +161,5 @@ def _unpacked(data: bytes) -> Iterator[bytes]:
 
 
 def _is_clutter(name: str) -> bool:
-    return name.startswith("__MACOSX/") or name.rsplit("/", 1)[-1].startswith(".")
+    """Whether a ZIP's entry is a folder, or what a Mac adds."""
+    return name.endswith("/") or name.startswith("__MACOSX/") or name.rsplit("/", 1)[-1].startswith(".")

@@ -9,11 +9,11 @@ from __future__ import annotations
 from functools import lru_cache
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-from tlsrunbook.certificates.loading import load_certificate, quietly
+from tlsrunbook.certificates.loading import UNREADABLE, load_certificate, quietly
 
 
 @lru_cache(maxsize=4096)
@@ -32,7 +32,7 @@ def is_issued_by(der: bytes, issuer_der: bytes) -> bool:
             certificate.verify_directly_issued_by(issuer)
         except InvalidSignature:
             return False
-        except (ValueError, TypeError, UnsupportedAlgorithm):
+        except UNREADABLE:
             return _verified_by_hand(certificate, issuer, certificate.tbs_certificate_bytes)
         return True
 
@@ -42,7 +42,7 @@ def is_request_signed(request: x509.CertificateSigningRequest) -> bool:
     try:
         if request.is_signature_valid:
             return True
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         pass
     return _verified_by_hand(request, request, request.tbs_certrequest_bytes)
 
@@ -64,6 +64,6 @@ def _verified_by_hand(
             key.verify(signed.signature, content, ec.ECDSA(algorithm))
         else:
             return False
-    except (InvalidSignature, ValueError, UnsupportedAlgorithm):
+    except (InvalidSignature, *UNREADABLE):
         return False
     return True

@@ -14,18 +14,18 @@ from datetime import datetime
 from functools import lru_cache
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
-from tlsrunbook.certificates.chain import MAX_DEPTH, issuers_of
+from tlsrunbook.certificates.chain import issuers_of
 from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts, normal_name
-from tlsrunbook.certificates.loading import load_certificate, quietly
+from tlsrunbook.certificates.loading import UNREADABLE, load_certificate, quietly
 from tlsrunbook.errors import BadCertificateFile
 
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\Z")
-#: How many certificates a walk looks above; cross-signed CAs that a hostile server sends could keep it busy for ever.
-_MAX_STEPS = 200
+#: How many certificates of one CA are looked at, how many intermediates a path may have, and how many certificates a
+#: walk looks above. In the world at large it is 2, 3 and 4.
+_MAX_ISSUERS, _MAX_INTERMEDIATES, _MAX_STEPS = 4, 5, 200
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,19 @@ def judge_trust(
 
     Args:
         leaf: DER.
-        sent: DER certificates that came with it, any order; may hold the leaf and a root too.
+        sent: DER certificates that came with it, any order; may hold the leaf and a root too. Like in ``known`` and
+            ``roots``, what cannot be read is left out: it can prove nothing.
         known: DER certificates known from elsewhere that may complete the path.
         roots: DER of the trusted roots. Give the same objects each time: what is built from them is kept.
         at: When, with time zone.
         name: The FQDN a client would ask for.
 
     Raises:
-        BadCertificateFile: The leaf or what came along cannot be read.
+        BadCertificateFile: The leaf cannot be read.
     """
     anchors = tuple(roots)
-    pool = tuple(der for der in dict.fromkeys(sent) if der != leaf)
-    more = (*pool, *(der for der in dict.fromkeys(known) if der != leaf and der not in pool))
+    pool = _above(leaf, tuple(filter(_readable, sent)))
+    more = _above(leaf, tuple(filter(_readable, (*sent, *known)))) if known else pool
     facts = certificate_facts(leaf)
     moment = min(max(at, facts.not_before), facts.not_after)
     path, reason = _path(leaf, facts, pool, anchors, moment)
@@ -129,11 +130,26 @@ def walk(leaf: bytes, pool: Sequence[bytes], roots: tuple[bytes, ...]) -> tuple[
             return path
         if len(path) > len(best):
             best = path
-        if len(path) > MAX_DEPTH or certificate_facts(path[-1]).self_signed:
+        if len(path) > _MAX_INTERMEDIATES + 1 or certificate_facts(path[-1]).self_signed:
             continue
         above = dict.fromkeys((*issuers_of(path[-1], _roots_named(roots, path[-1])), *issuers_of(path[-1], pool)))
         open_paths.extend((*path, der) for der in reversed(above) if der not in path)
     return best
+
+
+def _above(leaf: bytes, pool: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Take what can stand above the leaf out of a pool, and not too much of it.
+
+    CAs that all sign each other give as many paths as a hostile server likes, and not every version of the verifier
+    gives up on them. Nearest to the leaf first.
+    """
+    found: dict[bytes, None] = {}
+    row = [leaf]
+    while row:
+        above = [der for lower in row for der in issuers_of(lower, pool)[:_MAX_ISSUERS]]
+        row = [der for der in dict.fromkeys(above) if der not in found and der != leaf]
+        found.update(dict.fromkeys(row))
+    return tuple(found)
 
 
 def _path(
@@ -147,7 +163,7 @@ def _path(
     store = _store(roots)
     if store is None:
         return (), "no trusted root is known"
-    builder = PolicyBuilder().store(store).time(moment)
+    builder = PolicyBuilder().store(store).time(moment).max_chain_depth(_MAX_INTERMEDIATES)
     builder = builder.extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=any_purpose)
     return _verified(builder, own_name, leaf, pool)
 
@@ -175,7 +191,8 @@ def _refusal(leaf: bytes, pool: tuple[bytes, ...], roots: tuple[bytes, ...], at:
     subject = _subject(name)
     if subject is None:
         return f"“{name}” is not a name that a certificate could be checked for"
-    _, reason = _verified(PolicyBuilder().store(store).time(at), subject, leaf, pool)
+    builder = PolicyBuilder().store(store).time(at).max_chain_depth(_MAX_INTERMEDIATES)
+    _, reason = _verified(builder, subject, leaf, pool)
     return reason
 
 
@@ -191,7 +208,7 @@ def _verified(
             found = tuple(
                 by_certificate.get(certificate) or certificate.public_bytes(Encoding.DER) for certificate in chain
             )
-    except (VerificationError, ValueError, UnsupportedAlgorithm) as error:
+    except (VerificationError, *UNREADABLE) as error:
         return (), str(error) or type(error).__name__
     return found, ""
 
@@ -216,7 +233,7 @@ def _subject(name: str) -> x509.DNSName | None:
 
 @lru_cache(maxsize=8)
 def _store(roots: tuple[bytes, ...]) -> Store | None:
-    """Build a store once, of the roots that can be read: others can prove nothing. None when there are none."""
+    """Build a store once, of the roots that can be read. None when there are none."""
     with quietly():
         certificates = [load_certificate(der) for der in roots if _readable(der)]
         return Store(certificates) if certificates else None

@@ -93,7 +93,12 @@ def utc_text(moment: datetime) -> str:
 def canonical_json(data: object) -> bytes:
     """Write data as JSON with sorted keys and no spaces, UTF-8: equal data, equal bytes."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8")
+    return _encoded(text)
+
+
+def _encoded(text: str) -> bytes:
+    # Half a surrogate pair, as a server gives that cuts a text in two, becomes JSON's own escape.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def digest(data: object) -> str:
@@ -103,4 +108,4 @@ def digest(data: object) -> str:
 
 def readable_json(data: object) -> bytes:
     """Write data as JSON for files that people open too: indented, keys in their order, final newline."""
-    return (json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
+    return _encoded(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

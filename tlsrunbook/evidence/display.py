@@ -35,7 +35,7 @@ _COLOURS: dict[Status, str] = {
 
 _SEVERITY_SIGNS = {"refuse": "⊘", "error": "✗", "warning": "!", "info": "i"}
 
-_CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0;border:0"
+_CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0;border:0;white-space:pre-wrap"
 _CODE = "white-space:pre-wrap;overflow-wrap:anywhere;margin:2px 0 6px 0;padding:4px 8px;border-left:3px solid #8886"
 
 

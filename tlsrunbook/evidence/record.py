@@ -47,6 +47,7 @@ class SentCommand:
 
     Args:
         text: The PowerShell text, for people.
+        cmdlets: What was called, in order.
         changes: Whether it changes anything.
         started: UTC.
         seconds: Until the answer came, or until it was given up.
@@ -55,6 +56,7 @@ class SentCommand:
     """
 
     text: str
+    cmdlets: tuple[str, ...]
     changes: bool
     started: str
     seconds: float
@@ -140,7 +142,8 @@ def record_from_data(data: Mapping[str, Any], *, where: str = "") -> Record:
     try:
         fields["status"] = Status(fields["status"])
         fields["commands"] = tuple(
-            SentCommand(**{**item, "messages": tuple(item["messages"])}) for item in fields["commands"]
+            SentCommand(**{**item, "cmdlets": tuple(item["cmdlets"]), "messages": tuple(item["messages"])})
+            for item in fields["commands"]
         )
         for key in ("findings", "files"):
             fields[key] = tuple(fields[key])

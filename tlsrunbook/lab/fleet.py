@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,10 @@ from tlsrunbook.lab.private import LabAccount
 from tlsrunbook.lab.smtp import SmtpListener
 from tlsrunbook.lab.smtp_tls import TlsContexts
 from tlsrunbook.lab.winrm import ServerTls, Timing, WinrmEndpoint
+
+#: Two ports, and connections to them from a runbook that runs in the same process.
+_FILES_PER_SERVER = 8
+_FILES_BESIDES = 256
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,7 @@ class Fleet:
         Raises:
             OSError: There are not enough ports or open files.
         """
+        _allow_open_files(_FILES_PER_SERVER * len(self.stations))
         await asyncio.gather(*(door.start() for one in self.stations.values() for door in (one.winrm, one.smtp)))
 
     async def stop(self) -> None:
@@ -125,3 +132,16 @@ class Fleet:
             server, terms.account.passwords(), tls, faults=terms.faults, timing=terms.timing, host=terms.listen
         )
         return Station(server, winrm, SmtpListener(server, self._contexts, terms.faults, listen=terms.listen))
+
+
+def _allow_open_files(count: int) -> None:
+    """Raise this process's soft limit of open files, within the hard one; Windows has none to raise."""
+    if os.name != "posix":
+        return
+    resource = importlib.import_module("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _FILES_BESIDES
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

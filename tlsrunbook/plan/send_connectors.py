@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 from tlsrunbook.exchange import cmdlets
 from tlsrunbook.exchange.cmdlets_connector import SEND_PARAMETERS, SendSettings
@@ -68,14 +68,15 @@ def _settings(
         require_tls=tls == "required",
         ignore_starttls=tls == "never",
         dns_routing_enabled=not smart_hosts,
+        smart_hosts=smart_hosts,
         enabled=True,
     )
-    if smart_hosts:
-        settings["smart_hosts"] = smart_hosts
     if tls != "never" and target.knows("Set-SendConnector", "TlsCertificateName"):
         settings["tls_certificate_name"] = certificate_name
     if tls != "required" and target.knows("Set-SendConnector", "TlsAuthLevel"):
         settings["tls_auth_level"] = ""
+    if tls != "required" and target.knows("Set-SendConnector", "TlsDomain"):
+        settings["tls_domain"] = ""  # means something with TlsAuthLevel DomainValidation only (rule sc-tlsdomain-only)
     if tls == "never":
         settings["domain_secure_enabled"] = False
     if not target.is_edge:
@@ -98,8 +99,11 @@ def connector_items(wanted: Iterable[WantedConnector], state: ServerState, targe
 def _create(one: WantedConnector, target: Target) -> PlanItem:
     settings = one.settings.copy()
     spaces = settings.pop("address_spaces")
-    if not settings.get("tls_auth_level"):
-        settings.pop("tls_auth_level", None)
+    # A new connector has none of these.
+    settings.pop("tls_auth_level", None)
+    settings.pop("tls_domain", None)
+    if not settings.get("smart_hosts"):
+        settings.pop("smart_hosts", None)
     label = f"send connector {one.name}"
     shown = {"address_spaces": spaces, **settings}
     return PlanItem(
@@ -168,16 +172,9 @@ def as_applied(wanted: Iterable[WantedConnector], state: ServerState, target: Ta
 
 
 def _after(one: WantedConnector, existing: SendConnector | None, target: Target) -> SendConnector:
-    base = existing or _fresh(one.name)
-    return replace(
-        base,
-        enabled=True,
-        address_spaces=tuple(AddressSpace(domain) for domain in one.domains),
-        require_tls=one.tls == "required",
-        ignore_starttls=one.tls == "never",
-        tls_auth_level=base.tls_auth_level if one.tls == "required" else "",
-        source_transport_servers=() if target.is_edge else (target.name,),
-    )
+    known: dict[str, Any] = {key: value for key, value in one.settings.items() if not isinstance(value, Later)}
+    known["source_transport_servers"] = () if target.is_edge else (target.name,)
+    return replace(existing or _fresh(one.name), **known)
 
 
 def _fresh(name: str) -> SendConnector:

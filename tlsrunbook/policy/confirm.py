@@ -13,6 +13,7 @@ from tlsrunbook.site import Server
 _DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z")
 
 RULES = {
+    "another-server": "The server that answers is the one the site file means",
     "no-receive-connector": "A server that receives from the Internet has a receive connector that does",
     "unknown-receive-connector": "Every receive connector the site file names exists on the server",
     "no-tls-on-connector": "An Internet-facing receive connector has Tls among its authentication mechanisms",
@@ -40,6 +41,21 @@ def confirm_connectors(state: ServerState, server: Server, has_certificate_name:
     if "send" in server.roles:
         findings += [f for connector in state.send_connectors for f in _send(connector, server)]
     return tuple(findings)
+
+
+def confirm_server(state: ServerState, server: Server) -> tuple[Finding, ...]:
+    """Refuse when another server answers at the site file's address; every step asks this."""
+    if state.name.upper() == server.name.upper():
+        return ()
+    return (
+        Finding(
+            "another-server",
+            Severity.REFUSE,
+            f"the server at {server.address} calls itself {state.name}, and the site file means {server.name}",
+            "correct name or address in the site file",
+            f"server {server.name}",
+        ),
+    )
 
 
 def concerned(state: ServerState, server: Server) -> tuple[ReceiveConnector, ...]:

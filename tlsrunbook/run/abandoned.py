@@ -22,9 +22,10 @@ def transcript_lines(attempt: Attempt) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines():
+    # Split bytes: texts may hold other line separators, and the last character may be cut in two.
+    for line in path.read_bytes().split(b"\n"):
         try:
-            lines.append(json.loads(text))
+            lines.append(json.loads(line))
         except ValueError:
             break
     return lines
@@ -36,7 +37,7 @@ def uncertain(lines: list[dict[str, Any]]) -> bool:
     for line in lines:
         if line["event"] == "sent":
             open_change = bool(line["changes"])
-        elif line["event"] == "answered":
+        elif line["event"] == "answered" or (line["event"] == "lost" and line["outcome"] != "unknown"):
             open_change = False
     return open_change
 
@@ -81,5 +82,6 @@ def _commands(lines: list[dict[str, Any]]) -> tuple[SentCommand, ...]:
             continue
         answer = next((later for later in lines[at + 1 : at + 2] if later["event"] in ("answered", "lost")), None)
         outcome = str(answer["outcome"]) if answer else "unknown"
-        sent.append(SentCommand(line["text"], bool(line["changes"]), line["at"], 0.0, outcome))
+        names = tuple(command["name"] for command in line["commands"])
+        sent.append(SentCommand(line["text"], names, bool(line["changes"]), line["at"], 0.0, outcome))
     return tuple(sent)

@@ -55,7 +55,10 @@ def execute(job: NotebookJob) -> str:
             dict(job.parameters),
             progress_bar=False,
             request_save_on_cell_execute=False,
+            kernel_manager_class="tlsrunbook.run.kernels.PrivateKernelManager",
             shutdown_kernel="immediate",
+            store_widget_state=False,
+            coalesce_streams=True,
             start_timeout=120,
         )
     except papermill.PapermillExecutionError as error:

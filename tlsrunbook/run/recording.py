@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from tlsrunbook.errors import CommandFailed, OutcomeUnknown, TlsRunbookError
+from tlsrunbook.errors import CommandFailed, ConnectionFailed, OutcomeUnknown, TlsRunbookError
 from tlsrunbook.evidence.data import readable_json, to_data, utc_text
 from tlsrunbook.evidence.layout import AFTER, BEFORE, PLAN, RECORD
 from tlsrunbook.evidence.record import Record, SentCommand, Status, plan_data, plan_digest
@@ -65,7 +65,17 @@ class RecordingShell:
         outcome = "unknown"
         messages: tuple[str, ...] = ("no answer came",)
         try:
-            reply = self.inner.run(pipeline)
+            try:
+                reply = self.inner.run(pipeline)
+            except TlsRunbookError as error:
+                messages = (error.what,)
+                # By contract of the port nothing was changed when the connection failed.
+                outcome = "unknown" if changes and not isinstance(error, ConnectionFailed) else "error"
+                facts = {"outcome": outcome, "error": error.code, "what": error.what}
+                self.transcript.add("lost", facts, durable=changes)
+                if outcome == "unknown" and not isinstance(error, OutcomeUnknown):
+                    raise _uncertain(error) from error
+                raise
             outcome = "error" if reply.failed else "ok"
             messages = tuple(fault.message for fault in reply.errors) + reply.warnings
             self.transcript.add(
@@ -74,18 +84,21 @@ class RecordingShell:
                 durable=changes,
             )
             return reply
-        except TlsRunbookError as error:
-            messages = (error.what,)
-            outcome = "unknown" if changes else "error"
-            self.transcript.add("lost", {"outcome": outcome, "error": error.code, "what": error.what}, durable=changes)
-            raise
         finally:
             seconds = round(time.monotonic() - clock, 3)
-            self.sent.append(SentCommand(text, changes, started, seconds, outcome, messages))
+            names = tuple(command.name for command in pipeline)
+            self.sent.append(SentCommand(text, names, changes, started, seconds, outcome, messages))
 
     def close(self) -> None:
         """See :class:`~tlsrunbook.ports.Shell`."""
         self.inner.close()
+
+
+def _uncertain(error: TlsRunbookError) -> OutcomeUnknown:
+    """A change whose answer was not understood is as uncertain as one without an answer."""
+    what = f"a change was sent and its outcome is not known: {error.what}"
+    todo = "look at the server before anything is sent again; running the step again does that"
+    return OutcomeUnknown(what, where=error.where, todo=todo)
 
 
 @dataclass

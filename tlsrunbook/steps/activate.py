@@ -51,6 +51,21 @@ class Activate(Step):
             _sentence(wanted, seen, new, policy),
         )
 
+    def prove(self, before: Decision, after: Seen) -> tuple[Finding, ...]:
+        """The default SMTP certificate is the one it should be, by a second reading."""
+        if before.facts["default SMTP certificate shall"] != "stay":
+            return ()
+        put_back, found = str(before.facts["put back"]), str(before.facts["default SMTP certificate"])
+        expected = found if put_back == "nothing" else put_back
+        now = after.state.internal_transport_thumbprint
+        target = f"server {after.state.name}"
+        if now == expected:
+            text = f"the default SMTP certificate was {found or 'none'} and is {now or 'none'}, read again afterwards"
+            return (Finding("default-kept", Severity.INFO, text, "", target),)
+        text = f"the default SMTP certificate should be {expected or 'none'} and is {now or 'none'}"
+        todo = f"run the step again: it puts {expected} back"
+        return (Finding("default-changed", Severity.ERROR, text, todo, target),)
+
 
 def no_certificate(wanted: Wanted, seen: Seen) -> Finding:
     """Give the refusal for a server that has nothing to activate."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from tlsrunbook.errors import OutcomeUnknown, TlsRunbookError
 from tlsrunbook.evidence.record import Status
+from tlsrunbook.exchange.command import Later
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.plan.model import Plan, PlanItem, Submit
+from tlsrunbook.policy.confirm import confirm_server
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.preflight import preflight_all
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
@@ -91,8 +94,12 @@ def run_step(step: Step, context: StepContext) -> StepResult:
     except TlsRunbookError as error:
         return _ended(error, StepResult(Status.FAILED, ""))
     context.workspace.before(seen.state)
-    decision = step.decide(context.wanted, seen)
-    decision = replace(decision, findings=decision.findings + _preflight(decision.plan, seen))
+    try:
+        decision = step.decide(context.wanted, seen)
+    except TlsRunbookError as error:  # such as a parameter that this server, or the account's role, does not have
+        return _ended(error, StepResult(Status.FAILED, "", before=seen))
+    checks = confirm_server(seen.state, context.wanted.server) + _preflight(decision.plan, seen)
+    decision = replace(decision, findings=checks + decision.findings)
     here = StepResult(Status.UNCHANGED, decision.summary, decision=decision, before=seen)
     closed = _gate(step, context.wanted, here, decision)
     return closed or _apply(step, context, here, decision)
@@ -154,14 +161,20 @@ def _apply(step: Step, context: StepContext, here: StepResult, decision: Decisio
     done = replace(
         here,
         after=seen.state,
-        decision=replace(decision, facts={**decision.facts, **again.facts}),
+        decision=replace(decision, facts=_both(decision.facts, again.facts)),
     )
     return _judge_applied(done, decision, again, step.prove(decision, seen))
 
 
+def _both(first: Mapping[str, Any], again: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the facts as they were found, with what only became known by applying."""
+    known = {name: value for name, value in first.items() if not isinstance(value, Later)}
+    return {**again, **known}
+
+
 def _judge_applied(done: StepResult, decision: Decision, again: Decision, proof: tuple[Finding, ...]) -> StepResult:
-    wrong = [f for f in (*again.findings, *proof) if f.severity in (Severity.REFUSE, Severity.ERROR)]
-    findings = decision.findings + tuple(f for f in (*again.findings, *proof) if f not in decision.findings)
+    wrong = [f for f in (*proof, *again.findings) if f.severity in (Severity.REFUSE, Severity.ERROR)]
+    findings = decision.findings + tuple(f for f in (*proof, *again.findings) if f not in decision.findings)
     if done.decision:
         done = replace(done, decision=replace(done.decision, findings=findings))
     if wrong:

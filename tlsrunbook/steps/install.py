@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts
+from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts, pem_of
 from tlsrunbook.certificates.reply import read_reply
 from tlsrunbook.errors import BadCertificateFile
 from tlsrunbook.exchange import cmdlets
 from tlsrunbook.exchange.command import Command, Later
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.plan.activation import DefaultChoice, choose_default, enable_undo, put_back_item
-from tlsrunbook.plan.model import Change, Compensate, Irreversible, Plan, PlanItem, Reverse
+from tlsrunbook.plan.model import Change, Compensate, Irreversible, Plan, PlanItem, Reverse, Submit
 from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.reply import ReplyVerdict, judge_reply
@@ -65,6 +65,14 @@ class Install(Step):
             return Decision(_later(wanted, seen, waiting))
         return Decision(findings=(_no_request(wanted, seen),))
 
+    def perform(self, context: StepContext, item: PlanItem) -> None:
+        """Keep what is imported as PEM beside the record, then send it."""
+        if not isinstance(item.does, Submit):
+            data = item.does[0].get("FileData")
+            if isinstance(data, bytes):
+                context.workspace.keep("certificate.pem", pem_of((data,)))
+        super().perform(context, item)
+
     def prove(self, before: Decision, after: Seen) -> tuple[Finding, ...]:
         """The certificate is listed under the thumbprint computed here, with its key."""
         thumbprint = str(before.facts["thumbprint"])
@@ -110,7 +118,16 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
         ders = read_reply(pending.reply or b"")
     except BadCertificateFile as error:
         return Decision(findings=(_unreadable(error),))
-    verdict = judge_reply(ders, pending.csr, wanted.server.all_names, wanted.at, wanted.roots)
+    verdict = judge_reply(
+        ders,
+        pending.csr,
+        wanted.server.all_names,
+        wanted.at,
+        wanted.roots,
+        known=seen.store,
+        installed=frozenset(c.thumbprint for c in seen.state.certificates if not c.pending),
+        requested=pending.entry.not_before,
+    )
     if verdict.leaf is None or any(finding.severity is Severity.REFUSE for finding in verdict.findings):
         return Decision(findings=verdict.findings, facts={"certificates in the reply": len(ders)})
     leaf = certificate_facts(verdict.leaf)

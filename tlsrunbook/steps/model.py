@@ -80,15 +80,17 @@ class StepContext:
 
 @dataclass(frozen=True)
 class Seen:
-    """What was observed.
+    r"""What was observed.
 
     Args:
+        store: The certificates in ``LocalMachine\CA``, DER.
         extra: What the step looked at besides the server's state; each step says what.
     """
 
     greeting: Greeting
     target: Target
     state: ServerState
+    store: tuple[bytes, ...] = ()
     extra: Any = None
 
 

@@ -41,6 +41,7 @@ def observe_server(shell: Shell) -> Seen:
     first = Target(greeting.computer, greeting.is_edge, ExchangeVersion(0, 0, 0, 0), greeting.parameters)
     facts = decode.decode_exchange_server(ask(shell, cmdlets.get_exchange_server(first)), greeting.computer)
     target = Target(greeting.computer, facts.is_edge, facts.version, greeting.parameters)
+    store = decode.decode_store(ask(shell, cmdlets.get_store_certificates(target)))
     state = decode.server_state(
         facts,
         edge_subscriptions=decode.decode_edge_subscriptions(ask(shell, cmdlets.get_edge_subscriptions(target))),
@@ -50,6 +51,6 @@ def observe_server(shell: Shell) -> Seen:
         ),
         receive_connectors=decode.decode_receive_connectors(ask(shell, cmdlets.get_receive_connectors(target))),
         send_connectors=decode.decode_send_connectors(ask(shell, cmdlets.get_send_connectors(target))),
-        store=decode.decode_store(ask(shell, cmdlets.get_store_certificates(target))),
+        store=store,
     )
-    return Seen(greeting, target, state)
+    return Seen(greeting, target, state, tuple(der for _, der in store))

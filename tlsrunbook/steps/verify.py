@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tlsrunbook.certificates.facts import certificate_facts
+from tlsrunbook.certificates.facts import certificate_facts, pem_of
 from tlsrunbook.exchange.state import ExchangeCertificate
 from tlsrunbook.plan.model import PlanItem
 from tlsrunbook.plan.receive_connectors import receive_items
@@ -36,7 +36,7 @@ class Verify(Step):
         probes = tuple(facts for endpoint in endpoints for facts in context.prober.probe(endpoint, server.fqdn))
         context.workspace.note("probed", {"probes": [handshake(facts) for facts in probes]})
         for number, facts in enumerate((f for f in probes if f.chain), start=1):
-            context.workspace.keep(f"presented-{number}.pem", _pem(facts.chain))
+            context.workspace.keep(f"presented-{number}.pem", pem_of(facts.chain))
         return replace(seen, extra=probes)
 
     def decide(self, wanted: Wanted, seen: Seen) -> Decision:
@@ -77,12 +77,6 @@ def handshake(facts: ProbeFacts) -> dict[str, object]:
     return row
 
 
-def _pem(chain: tuple[bytes, ...]) -> bytes:
-    from ssl import DER_cert_to_PEM_cert  # noqa: PLC0415 - ssl is only needed here
-
-    return "".join(DER_cert_to_PEM_cert(der) for der in chain).encode("ascii")
-
-
 def _on_wire(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None, probe: ProbeFacts) -> tuple[Finding, ...]:
     own = tuple(connector.fqdn or seen.state.fqdn for connector in concerned(seen.state, wanted.server))
     expected = Expected(
@@ -91,7 +85,7 @@ def _on_wire(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None, pro
         thumbprint=chosen.thumbprint if chosen else "",
         ehlo_names=tuple(dict.fromkeys((*wanted.server.all_names, *own))),
     )
-    return judge_probe(probe, expected, wanted.at, wanted.roots)
+    return judge_probe(probe, expected, wanted.at, wanted.roots, known=seen.store)
 
 
 def _on_server(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None) -> tuple[Finding, ...]:

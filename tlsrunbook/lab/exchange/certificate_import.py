@@ -68,7 +68,10 @@ def _leaf(call: Call, content: Content) -> tuple[x509.Certificate, StoredCertifi
         pending = call.server.stores.pending_for(certificate)
         if pending is not None:
             return certificate, pending
-    return content.certificates[0], None
+    # PKCS #7 keeps its certificates in no order: the leaf is the one that names no other as its child.
+    issuers = {certificate.issuer for certificate in content.certificates if not is_self_signed(certificate)}
+    leaves = [certificate for certificate in content.certificates if certificate.subject not in issuers]
+    return (leaves or content.certificates)[0], None
 
 
 def _entry(

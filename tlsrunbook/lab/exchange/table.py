@@ -27,7 +27,11 @@ DEFAULT_SETS = {
     "Get-Queue": "Identity",
 }
 
-_2007_DEFAULT_SETS = {"New-ExchangeCertificate": "self-signed", "Import-ExchangeCertificate": "path"}
+_2007_DEFAULT_SETS = {
+    "New-ExchangeCertificate": "self-signed",
+    "Import-ExchangeCertificate": "path",
+    "Remove-ExchangeCertificate": "default",
+}
 _NOT_ON_EDGE = ("*-FrontendTransportService", "Start-EdgeSynchronization", "Test-EdgeSynchronization")
 # The reference says it in words, without the flag that the table goes by.
 _NOT_ON_EDGE_EITHER = {"TransportRole"}

@@ -156,16 +156,9 @@ class LabServer:
         with self.lock:
             self.stores.root[thumbprint_of(root)] = root
 
-    def install(
-        self,
-        certificate: x509.Certificate,
-        key: PrivateKey | None,
-        services: Iterable[str] = (),
-        *,
-        exportable: bool = False,
-    ) -> str:
+    def install(self, certificate: x509.Certificate, key: PrivateKey | None, services: Iterable[str] = ()) -> str:
         """Put a certificate into the store as it may have lain there for years, and give its thumbprint."""
-        entry = StoredCertificate(certificate, key, exportable=exportable, services=set(services))
+        entry = StoredCertificate(certificate, key, services=set(services))
         entry.network_service = "SMTP" in entry.services
         with self.lock:
             self.stores.add(entry)

@@ -1,0 +1,50 @@
+"""The command line. Commands import what they need when they run, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tlsrunbook.about import __version__
+from tlsrunbook.cli.lab import demo, lab
+from tlsrunbook.cli.run import check, run, status
+from tlsrunbook.errors import TlsRunbookError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Public TLS certificates on the SMTP connectors of Exchange, from the request to the proof on the wire.",
+)
+
+for command in (demo, lab, check, run, status):
+    app.command()(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"tlsrunbook {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line; every expected error is one message and its exit code."""
+    try:
+        app()
+    except TlsRunbookError as error:
+        print(f"tlsrunbook: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("tlsrunbook: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,76 @@
+"""What several commands do: load sites, run steps over servers, finish with a table and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tlsrunbook.evidence.record import Record
+    from tlsrunbook.run.planning import Asked
+    from tlsrunbook.site import Site
+
+
+def asked_for(steps: Any, servers: Sequence[str], mode: str, change: str, runs: Path, *, fresh: bool = False) -> Asked:
+    """Put together what the user asked for."""
+    from tlsrunbook.run.planning import Asked
+
+    return Asked(tuple(steps), tuple(servers), mode, change, runs.absolute(), fresh)
+
+
+def load(path: Path) -> tuple[Site, ...]:
+    """Load a site file, or a folder of them."""
+    from tlsrunbook.site import load_sites
+
+    return load_sites(path)
+
+
+def run_sites(
+    console: Console, sites: Sequence[Site], asked: Asked, workers: int, why: dict[str, str]
+) -> tuple[Record, ...]:
+    """Run the steps on the servers of these sites, shown while they run."""
+    from tlsrunbook.console import Matrix
+    from tlsrunbook.run.batch import run_jobs
+    from tlsrunbook.wiring import site_jobs
+
+    jobs = [job for one in sites for job in site_jobs(one, asked, why)]
+    rows = [(job.site, job.server) for job in jobs]
+    with Matrix(console, rows, [step.id for step in asked.steps]) as matrix:
+        return run_jobs(jobs, workers, matrix.tell)
+
+
+def finish(console: Console, records: Sequence[Record], runs: Path) -> int:
+    """Print the results and give the exit code."""
+    from tlsrunbook.console import results
+    from tlsrunbook.evidence.record import worst
+
+    results(console, records)
+    for site, change in dict.fromkeys((record.site, record.change) for record in records):
+        say(console, f"evidence: {runs / site / change}")
+    return worst(tuple(record.status for record in records)).exit_code
+
+
+def make_console(quiet: bool = False) -> Console:
+    """Give a console; ``quiet`` keeps standard output free for JSON."""
+    from rich.console import Console
+
+    console = Console(stderr=quiet)
+    # Piped output has no width of its own; wide lines are easier to search than folded ones.
+    return console if console.is_terminal else Console(stderr=quiet, width=160)
+
+
+def say(console: Console, text: str) -> None:
+    """Print one line as it is."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def end_when_told() -> None:
+    """Let a request to end the process clean up as Ctrl-C does."""
+    import signal
+
+    with contextlib.suppress(ValueError):  # not in the main thread: then only the caller can end it
+        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

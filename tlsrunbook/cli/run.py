@@ -1,0 +1,75 @@
+"""``run``, ``check`` and ``status``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from tlsrunbook.cli.common import asked_for, finish, load, make_console, run_sites
+from tlsrunbook.cli.options import RUNS, WORKERS, JsonOption, RunsOption, SiteArgument, WorkersOption
+
+
+def run(
+    site: SiteArgument,
+    steps: Annotated[
+        list[str] | None, typer.Argument(metavar="[STEP]...", help="Steps to run; all six when none is named.")
+    ] = None,
+    server: Annotated[
+        list[str] | None, typer.Option("--server", metavar="NAME", help="Only this server; repeatable.")
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Look and decide; change nothing.")] = False,
+    change: Annotated[str, typer.Option("--change", metavar="ID", help="Go on with this change.")] = "",
+    ticket: Annotated[str, typer.Option("--ticket", metavar="T", help="Ticket that a new change belongs to.")] = "",
+    reason: Annotated[str, typer.Option("--reason", metavar="R", help="Why a new change is made.")] = "",
+    runs: RunsOption = RUNS,
+    workers: WorkersOption = WORKERS,
+    as_json: JsonOption = False,
+) -> None:
+    """Run steps on the servers of a site, each as an executed notebook with its record."""
+    from tlsrunbook.run.planning import chosen_steps
+    from tlsrunbook.steps.registry import STEPS, step_of
+
+    console = make_console(as_json)
+    asked = asked_for(
+        chosen_steps(STEPS, steps or [], step_of), server or (), "plan" if plan else "apply", change, runs
+    )
+    records = run_sites(console, load(site), asked, workers, {"ticket": ticket, "reason": reason})
+    if as_json:
+        print(json.dumps([record.data() for record in records], ensure_ascii=False))
+    raise typer.Exit(finish(console, records, runs))
+
+
+def check(site: SiteArgument, as_json: JsonOption = False, workers: WorkersOption = WORKERS) -> None:
+    """Check site file, credentials, reachability, rights, versions and authority; reads only."""
+    from dataclasses import asdict
+
+    from tlsrunbook import console as show
+    from tlsrunbook.wiring import check_site
+
+    console = make_console(as_json)
+    rows = [(one.name, row) for one in load(site) for row in check_site(one, workers)]
+    if as_json:
+        print(json.dumps([{"site": name, **asdict(row)} for name, row in rows], ensure_ascii=False))
+    else:
+        show.check_table(console, rows)
+    raise typer.Exit(0 if all(row.ok for _, row in rows) else 1)
+
+
+def status(site: SiteArgument, runs: RunsOption = RUNS, as_json: JsonOption = False) -> None:
+    """Show from the records where every server of a site stands."""
+    from tlsrunbook import console as show
+    from tlsrunbook.steps.registry import STEP_IDS
+    from tlsrunbook.wiring import standing
+
+    console = make_console(as_json)
+    rows = [(one.name, *row) for one in load(site) for row in standing(one, runs.absolute())]
+    if as_json:
+        data = [
+            {"site": name, "server": server, "change": change, "steps": {k: v.data() for k, v in last.items()}}
+            for name, server, change, last in rows
+        ]
+        print(json.dumps(data, ensure_ascii=False))
+    else:
+        show.status_table(console, rows, STEP_IDS)
