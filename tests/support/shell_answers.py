@@ -112,7 +112,7 @@ def _send(one: SendConnector) -> dict[str, Projected]:
         "CloudServicesMailEnabled": str(one.cloud_services_mail_enabled),
         "IsScopedConnector": str(one.is_scoped),
         "Port": str(one.port),
-        "MaxMessageSize": one.max_message_size,
+        "MaxMessageSize": one.max_message_size or "35 MB (36,700,160 bytes)",
     }
 
 

@@ -164,7 +164,8 @@ class Wire:
         margin = min(_MARGIN, max(2.0, seconds))
         protocol.operation_timeout_sec = operation
         # requests takes a pair here; pywinrm hands it through.
-        protocol.transport.read_timeout_sec = (min(_CONNECT, max(2.0, seconds)), operation + margin)
+        pair: Any = (min(_CONNECT, max(2.0, seconds)), operation + margin)
+        protocol.transport.read_timeout_sec = pair
         return protocol
 
     def _mount(self) -> None:
@@ -197,12 +198,15 @@ def _protocol(access: Access) -> Protocol:
     # At DEBUG these write what is sent, or parts of a logon.
     for name in ("winrm", "requests_ntlm", "requests_credssp", "spnego", "urllib3"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # pywinrm annotates the methods as literals, and the CA file as never None, which it takes for the system's CAs.
+    method: Any = access.method
+    ca_file: Any = access.ca_file
     return Protocol(
         access.endpoint,
-        transport=access.method,
+        transport=method,
         username=access.credential.user,
         password=access.credential.password.reveal(),
-        ca_trust_path=access.ca_file,
+        ca_trust_path=ca_file,
         server_cert_validation="validate",
         cert_pem=access.certificate_file,
         cert_key_pem=access.key_file,
@@ -221,7 +225,8 @@ def _trusting(context: ssl.SSLContext) -> HTTPAdapter:
             super().init_poolmanager(*args, **kwargs, ssl_context=context)
 
         def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-            super().cert_verify(conn, url, verify, cert)
+            parent: Any = super()
+            parent.cert_verify(conn, url, verify, cert)
             conn.ca_certs = conn.ca_cert_dir = None
 
     return Trusting()

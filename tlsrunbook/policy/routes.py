@@ -38,10 +38,13 @@ def route_table(
 
 def judge_routes(wanted: Sequence[WantedConnector], after: Sequence[SendConnector], server: str) -> Iterable[Finding]:
     """Refuse where a domain would take another connector than the one the site file puts it in."""
+    named = {domain for one in wanted for domain in one.domains}
     for one in wanted:
-        for domain in one.domains:
+        for domain in (*one.domains, *_below(one, named, after)):
             taken = route(after, domain, server)
             if taken is None or taken.name.lower() == one.name.lower():
+                continue
+            if domain not in named and tls_of(taken).startswith(one.tls):
                 continue
             shown = "mail to every other domain" if domain == "*" else f"mail to {domain}"
             yield Finding(
@@ -51,6 +54,13 @@ def judge_routes(wanted: Sequence[WantedConnector], after: Sequence[SendConnecto
                 f"remove the domain from {taken.name}, disable it, or give it a higher cost",
                 f"send connector {taken.name}",
             )
+
+
+def _below(one: WantedConnector, named: set[str], after: Sequence[SendConnector]) -> list[str]:
+    """Give what connectors name below ``*.example.com``: a more specific space takes its mail past the wanted TLS."""
+    suffixes = tuple(domain[1:] for domain in one.domains if domain.startswith("*."))
+    spaces = {space.domain for connector in after for space in connector.address_spaces if space.kind == "SMTP"}
+    return sorted(domain for domain in spaces - named if suffixes and domain.endswith(suffixes))
 
 
 def judge_owners(wanted: Sequence[WantedConnector], present: Iterable[SendConnector], server: str) -> Iterable[Finding]:
