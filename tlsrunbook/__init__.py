@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from tlsrunbook.about import __version__
 
 if TYPE_CHECKING:
-    from tlsrunbook.wiring import open_run
+    from tlsrunbook.wiring import open_recorded, open_run
 
-__all__ = ["__version__", "open_run"]
+__all__ = ["__version__", "open_recorded", "open_run"]
 
 
 def __getattr__(name: str) -> object:
-    # The command line and the engine import the package without the adapters; a notebook asks for open_run.
-    if name == "open_run":
+    # The command line and the engine import the package without the adapters; a notebook asks for these.
+    if name in ("open_recorded", "open_run"):
         from tlsrunbook import wiring  # noqa: PLC0415
 
-        return wiring.open_run
+        return getattr(wiring, name)
     raise AttributeError(f"module 'tlsrunbook' has no attribute {name!r}")

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tlsrunbook.evidence.display import SIGNS
+from tlsrunbook.evidence.display import SIGNS, shown
 from tlsrunbook.evidence.record import Record, Status
 
 if TYPE_CHECKING:
@@ -145,6 +145,25 @@ def _line_of(record: Record) -> str:
     return f"{SIGNS[record.status]} {place} {record.status.value}: {record.summary}{todo}"
 
 
+def way_back(console: Console, records: Iterable[Record]) -> None:
+    """Print per server what a rollback put back, or would, and who stands in its way."""
+    for record in records:
+        lines = [f"{record.site} / {record.server}: {record.status.value}: {record.summary}"]
+        lines += [
+            f"  {one['target']}: {one['property']}: {shown(one['have'])} -> {shown(one['want'])}"
+            for item in record.plan.get("items", ())
+            for one in item["changes"]
+        ]
+        rows = record.facts.get("changed by somebody since", ())
+        lines += [
+            f"  changed since: {row['what']}: {row['property']}: as the change left it: "
+            f"{shown(row['as the change left it'])}; as it is now: {shown(row['as it is now'])}"
+            for row in rows
+        ]
+        for line in lines:
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 def status_table(
     console: Console, rows: Iterable[tuple[str, str, str, dict[str, Record]]], steps: Sequence[str]
 ) -> None:
@@ -157,13 +176,26 @@ def status_table(
     for head in ("server", "change", *steps):
         table.add_column(head, no_wrap=True)
     stopped = []
+    rows = tuple(rows)
     for site, server, change, last in rows:
         cells = [status_text(last[step].status) if step in last else Text("·", style="dim") for step in steps]
         table.add_row(f"{site} / {server}", change or "-", *cells)
-        stopped += [record for record in last.values() if not record.status.done]
+        stopped += _stopped(last)
     console.print(table)
+    for site, server, change, last in rows:
+        back = last.get("rollback")
+        if back and back.mode == "apply" and back.status.done:
+            text = f"{site} / {server}: the change {change} was rolled back ({back.finished}); a run starts a new one"
+            console.print(text, highlight=False, markup=False, soft_wrap=True)
     for record in stopped:
         console.print(_line_of(record), highlight=False, markup=False, soft_wrap=True)
+
+
+def _stopped(last: Mapping[str, Record]) -> list[Record]:
+    """Give the records that somebody has to look at; a change that was rolled back has no others than that one."""
+    back = last.get("rollback")
+    looked_at = [back] if back and back.mode == "apply" else last.values()
+    return [record for record in looked_at if not record.status.done]
 
 
 def check_table(console: Console, rows: Iterable[tuple[str, CheckRow]]) -> None:

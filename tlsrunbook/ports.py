@@ -176,6 +176,9 @@ class EvidenceStore(Protocol):
     def open_change(self, server: str) -> str:
         """Give the newest change in which this server is not finished; empty when there is none."""
 
+    def rolled_back(self, change: str, server: str) -> bool:
+        """Whether going back was begun on this server: such a change is never gone on with."""
+
     def attempt(self, change: str, server: str, step: str, number: int) -> Attempt:
         """Make the folder of the next attempt."""
 
@@ -190,6 +193,19 @@ class EvidenceStore(Protocol):
 
     def latest(self, change: str, server: str) -> dict[str, Record]:
         """Give the last record of each step; one that applied goes before one that only planned."""
+
+    def file(self, change: str, name: str, content: bytes) -> bool:
+        """Write a file of a change once; False when it is there already.
+
+        Args:
+            name: Path below the change's folder, as in ``evidence.layout``.
+
+        Raises:
+            EvidenceError: The disk refuses.
+        """
+
+    def filed(self, change: str, pattern: str) -> tuple[Path, ...]:
+        """Give the files of a change whose name is ``pattern`` with something in place of ``{}``, in order."""
 
     def first_before(self, change: str, server: str) -> dict[str, Any] | None:
         """Give the earliest state of a server that this change has on disk, or None."""

@@ -13,6 +13,7 @@ from tlsrunbook.adapters.authority_folder import FolderAuthority
 from tlsrunbook.adapters.authority_lab import LabAuthority
 from tlsrunbook.adapters.dns import DnsResolver
 from tlsrunbook.adapters.origin import SystemClock, tool, who
+from tlsrunbook.adapters.own_key import own_keyid
 from tlsrunbook.adapters.roots import load_roots
 from tlsrunbook.adapters.smtp import SmtpProber
 from tlsrunbook.adapters.store import RunStore
@@ -21,7 +22,9 @@ from tlsrunbook.adapters.winrm import WinrmShell
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.display import Shown
 from tlsrunbook.evidence.record import Record
+from tlsrunbook.plan.history import History
 from tlsrunbook.ports import Authority, Shell, Vault
+from tlsrunbook.run.approvals import add_operator
 from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.check import CheckRow, check_authority, check_server
 from tlsrunbook.run.context import Run
@@ -72,14 +75,35 @@ def open_run(
     if not change:
         change = store.open_change(one.name) or store.new_change(clock.now(), asked(one.name, mode=mode))
     why = store.asked(change)
+    keyid = own_keyid() if loaded.policy.separate_approver else ""
+    if keyid:
+        add_operator(store, change, keyid, who(), clock.now())
     about = Circumstances(who(), {key: str(why.get(key, "")) for key in ("ticket", "reason")}, tool())
     shell = LazyShell(loaded, one)
     return Run(lambda: step_context(loaded, one, mode, shell), shell, store, change, about, _display)
 
 
+def open_recorded(
+    site: str | Path,
+    server: str,
+    runs: str | Path = "runs",
+    change: str = "",
+    mode: str = "plan",
+) -> Run:
+    """Open a change that is on record, to go back from it. Like :func:`open_run`, and never starts a new change.
+
+    Raises:
+        UsageError: As for :func:`open_run`; or ``change`` is empty.
+    """
+    if not str(change):
+        raise UsageError("change is empty", where="parameter change", todo=_TODO["change"])
+    return open_run(site, server, runs, change, mode)
+
+
 _TODO = {
     "site": "give the path of the site file, such as -p site sites/london.toml",
     "server": "give a server's name from the site file, such as -p server EDGE1",
+    "change": "give the id of the recorded change to undo; tlsrunbook status shows each server's newest one",
 }
 
 
@@ -121,6 +145,9 @@ class _NoWorkspace:
 
     def remembered_default(self) -> str:
         return ""
+
+    def history(self) -> History:
+        raise RuntimeError
 
     def before(self, state: object) -> None:
         raise RuntimeError(state)

@@ -168,5 +168,5 @@ def test_help_names_every_command_and_imports_little() -> None:
     probe += "print(sorted(m for m in ('papermill','aiohttp','winrm','cryptography','pydantic') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, encoding="utf-8")
     assert done.stdout.rstrip().endswith("[]")
-    for name in ("demo", "lab", "run", "check", "status"):
+    for name in ("demo", "lab", "run", "check", "status", "audit"):
         assert name in done.stdout

@@ -12,7 +12,7 @@ import pytest
 
 from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import PARAMETERS
-from tlsrunbook.steps.registry import STEPS
+from tlsrunbook.steps.registry import ALL_STEPS
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -51,18 +51,27 @@ def offences(source: str) -> list[str]:
 
 
 def test_each_step_has_its_notebook_and_no_other_is_there() -> None:
-    assert [path.name for path in NOTEBOOKS] == [step.notebook for step in STEPS]
+    assert [path.name for path in NOTEBOOKS] == [step.notebook for step in ALL_STEPS]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_cells_are_named_tagged_and_in_order(path: Path) -> None:
     notebook = load(path)
-    step = next(step for step in STEPS if step.notebook == path.name)
+    step = next(step for step in ALL_STEPS if step.notebook == path.name)
     ids = [cell["id"] for cell in notebook["cells"]]
     assert ids == ["title", "parameters", "open", f"why-{step.id}", step.id, "close"]
     assert [cell["metadata"]["tags"] for cell in code(notebook)] == [["parameters"], ["open"], ["step"], ["close"]]
     assert "".join(notebook["cells"][4]["source"]) == f"run.{step.id}()"
     assert step.title in "".join(notebook["cells"][0]["source"])
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_step_opens_any_change_and_the_way_back_only_one_on_record(path: Path) -> None:
+    opener = "open_recorded" if path.name == "rollback.ipynb" else "open_run"
+    (cell,) = [cell for cell in code(load(path)) if cell["id"] == "open"]
+    assert "".join(cell["source"]) == (
+        f"from tlsrunbook import {opener}\n\nrun = {opener}(site, server, runs, change, mode)\nrun"
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -105,7 +114,7 @@ def test_the_contract_sees_planted_logic(planted: str) -> None:
 
 
 def test_every_step_call_is_a_documented_method_of_run() -> None:
-    for step in STEPS:
+    for step in ALL_STEPS:
         method = getattr(Run, step.id)
         assert inspect.getdoc(method)
         assert list(inspect.signature(method).parameters) == ["self"]

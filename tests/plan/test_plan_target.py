@@ -134,3 +134,8 @@ NEW = certificate("B", issuer="CN=Good CA 2")
 def test_superseded(old: Any, is_superseded: bool) -> None:
     names = superseded_names(make_state(old, NEW), NEW, SERVER)
     assert names == ({old.tls_certificate_name} if is_superseded else frozenset())
+
+
+def test_while_the_new_one_is_not_issued_it_is_taken_to_carry_the_servers_names() -> None:
+    old, other = certificate("A"), certificate("B", names=(FQDN, "client.example.com"), issuer="CN=Good CA 2")
+    assert superseded_names(make_state(old, other), None, SERVER) == {old.tls_certificate_name}

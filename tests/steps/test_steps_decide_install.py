@@ -22,11 +22,13 @@ from worlds import (
     make_wanted,
 )
 
-from tlsrunbook.evidence.record import Status
+from tlsrunbook.certificates.csr import read_csr
+from tlsrunbook.evidence.record import Status, plan_data
 from tlsrunbook.exchange.command import Pipeline, Reply
 from tlsrunbook.exchange.decode import thumbprint_of
 from tlsrunbook.exchange.state import ServerState
-from tlsrunbook.plan.model import Compensate, Irreversible, Reverse
+from tlsrunbook.plan.approved import differences
+from tlsrunbook.plan.model import Compensate, Reverse
 from tlsrunbook.steps.base import StepResult, run_step
 from tlsrunbook.steps.install import Install
 
@@ -170,8 +172,36 @@ def test_in_planning_what_is_missing_is_planned_for_later() -> None:
     result, shell = run(None, make_state(), authority=MemoryAuthority(), mode="plan")
     assert (result.status, shell.changing) == (Status.PLANNED, [])
     assert result.decision is not None
-    assert [type(item.undo) for item in result.decision.plan.items] == [Irreversible]
+    assert [item.does[0].name for item in result.decision.plan.items] == [  # type: ignore[union-attr]
+        "Add-StoreCertificate",
+        "Import-ExchangeCertificate",
+    ]
     assert result.decision.plan.waiting_for
+
+
+def test_in_planning_a_renewal_the_live_import_is_planned_too_and_the_default_put_back() -> None:
+    old = certificate(not_after=AT + timedelta(days=5))
+    result, _ = run(None, make_state(old), authority=MemoryAuthority(), mode="plan")
+    assert result.decision is not None
+    assert [[c.name for c in item.does] for item in result.decision.plan.items] == [  # type: ignore[union-attr]
+        ["Add-StoreCertificate"],
+        ["Import-ExchangeCertificate"],
+        ["Import-ExchangeCertificate", "Enable-ExchangeCertificate"],
+        ["Enable-ExchangeCertificate"],
+    ]
+
+
+@pytest.mark.parametrize("there", [(), (certificate(not_after=AT + timedelta(days=5)),)], ids=["first", "renewal"])
+def test_what_is_applied_is_what_was_planned_before_the_ca_answered(there: tuple[Any, ...]) -> None:
+    before, _ = run(None, make_state(*there), authority=MemoryAuthority(), mode="plan")
+    now, _ = run(reply_with(LEAF, *chain()), make_state(*there, PENDING), mode="plan")
+    assert before.decision is not None
+    assert now.decision is not None
+    keys = {read_csr(PENDING.request).spki_sha256}
+    plans = (plan_data(before.decision.plan), plan_data(now.decision.plan))
+    assert now.decision.plan.items
+    assert differences(*plans, now.decision.known, keys) == ()
+    assert differences(*plans, now.decision.known, set())
 
 
 @pytest.mark.parametrize("held", [True, False])

@@ -14,12 +14,13 @@ from typing import Any
 
 from tlsrunbook.errors import EvidenceError, UsageError
 from tlsrunbook.evidence.data import readable_json, utc_text
-from tlsrunbook.evidence.layout import BEFORE, CHANGE, RECORD, TRANSCRIPT
+from tlsrunbook.evidence.layout import BEFORE, CHANGE, PLAN, RECORD, TRANSCRIPT
 from tlsrunbook.evidence.record import Record, record_from_data
 from tlsrunbook.ports import Attempt
 
-#: The step whose success ends a change for a server.
+#: The step whose success ends a change for a server, and the one that ends it by going back.
 _LAST_STEP = "verify"
+_WAY_BACK = "rollback"
 
 
 def write_once(path: Path, content: bytes) -> None:
@@ -179,8 +180,18 @@ class RunStore:
             if server in self.asked(change).get("servers", ()):
                 last = self.latest(change, server).get(_LAST_STEP)
                 finished = last is not None and last.mode == "apply" and last.status.done
-                return "" if finished else change
+                return "" if finished or self.rolled_back(change, server) else change
         return ""
+
+    def rolled_back(self, change: str, server: str) -> bool:
+        """Whether going back was begun: commands were about to be sent, or there was nothing to send."""
+        for attempt in self.attempts(change, server):
+            if attempt.step == _WAY_BACK:
+                record = self.record(attempt)
+                done = record is not None and record.mode == "apply" and record.status.done
+                if done or (attempt.folder / PLAN).is_file():
+                    return True
+        return False
 
     def attempt(self, change: str, server: str, step: str, number: int) -> AttemptFolder:
         """Make the folder of the next attempt.
@@ -245,6 +256,33 @@ class RunStore:
             if before is None or record.mode == "apply" or before.mode == "plan":
                 last[record.step] = record
         return last
+
+    def file(self, change: str, name: str, content: bytes) -> bool:
+        """Write a file of a change once; False when it is there already.
+
+        Args:
+            name: Path below the change's folder, as in ``evidence.layout``.
+
+        Raises:
+            EvidenceError: The disk refuses.
+        """
+        path = self.folder / change / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_once(path, content)
+        except EvidenceError:
+            if path.exists():
+                return False
+            raise
+        except OSError as error:
+            raise EvidenceError(f"cannot be made: {error.strerror or error}", where=str(path.parent)) from error
+        return True
+
+    def filed(self, change: str, pattern: str) -> tuple[Path, ...]:
+        """Give the files of a change whose name is ``pattern`` with something in place of ``{}``, in order."""
+        found = (self.folder / change).glob(pattern.format("*"))
+        # By length first: 10 comes after 9.
+        return tuple(sorted(found, key=lambda path: (len(path.as_posix()), path.as_posix())))
 
     def first_before(self, change: str, server: str) -> dict[str, Any] | None:
         """Give the earliest state of a server that this change has on disk, or None."""

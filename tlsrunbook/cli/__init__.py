@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from tlsrunbook.about import __version__
+from tlsrunbook.cli.approve import approve
+from tlsrunbook.cli.audit import audit
 from tlsrunbook.cli.lab import demo, lab
+from tlsrunbook.cli.rollback import rollback
 from tlsrunbook.cli.run import check, run, status
 from tlsrunbook.errors import TlsRunbookError
 
@@ -19,8 +22,9 @@ app = typer.Typer(
     help="Public TLS certificates on the SMTP connectors of Exchange, from the request to the proof on the wire.",
 )
 
-for command in (demo, lab, check, run, status):
+for command in (demo, lab, check, run, rollback, approve, status):
     app.command()(command)
+app.add_typer(audit, name="audit")
 
 
 def _version(wanted: bool) -> None:

@@ -30,17 +30,29 @@ def load(path: Path) -> tuple[Site, ...]:
 
 
 def run_sites(
-    console: Console, sites: Sequence[Site], asked: Asked, workers: int, why: dict[str, str]
+    console: Console, sites: Sequence[Site], asked: Asked, workers: int, why: dict[str, str], keyid: str = ""
 ) -> tuple[Record, ...]:
-    """Run the steps on the servers of these sites, shown while they run."""
+    """Run the steps on the servers of these sites, shown while they run; in mode ``plan``, leave the plans.
+
+    Args:
+        keyid: Of the operator's signing key, which a separate approver does not have.
+    """
+    from tlsrunbook.cli.plans import leave_plans, note_operator
     from tlsrunbook.console import Matrix
     from tlsrunbook.run.batch import run_jobs
+    from tlsrunbook.run.change_plans import policy_facts
     from tlsrunbook.wiring import site_jobs
 
+    policies = {one.name: policy_facts(one) for one in sites}
     jobs = [job for one in sites for job in site_jobs(one, asked, why)]
+    if keyid:
+        note_operator(jobs, keyid)
     rows = [(job.site, job.server) for job in jobs]
     with Matrix(console, rows, [step.id for step in asked.steps]) as matrix:
-        return run_jobs(jobs, workers, matrix.tell)
+        records = run_jobs(jobs, workers, matrix.tell)
+    if asked.mode == "plan" and any(step.needs_approval for step in asked.steps):
+        leave_plans(console, jobs, records, policies)
+    return records
 
 
 def finish(console: Console, records: Sequence[Record], runs: Path) -> int:

@@ -23,6 +23,7 @@ def demo(
     fault: FaultOption = None,
 ) -> None:
     """Start a lab and do the whole change on it: all six steps on every server, from nothing to proof."""
+    from tlsrunbook.cli.sealing import sealed
     from tlsrunbook.steps.registry import STEPS
     from tlsrunbook.wiring import open_lab
 
@@ -36,7 +37,9 @@ def demo(
             f"The lab runs: {sites} site(s), {servers} server(s) each. Nothing outside this computer is touched.",
         )
         asked = asked_for(STEPS, (), "apply", "", runs, fresh=True)
-        records = run_sites(console, load(folder), asked, workers, {"reason": "demo on the lab", "ticket": ""})
+        loaded = load(folder)
+        with sealed(console, "run", loaded, asked.runs):
+            records = run_sites(console, loaded, asked, workers, {"reason": "demo on the lab", "ticket": ""})
     raise typer.Exit(finish(console, records, runs))
 
 

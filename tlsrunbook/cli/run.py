@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tlsrunbook.cli.common import asked_for, finish, load, make_console, run_sites
-from tlsrunbook.cli.options import RUNS, WORKERS, JsonOption, RunsOption, SiteArgument, WorkersOption
+from tlsrunbook.cli.common import asked_for, end_when_told, finish, load, make_console, run_sites
+from tlsrunbook.cli.options import RUNS, WORKERS, JsonOption, KeyOption, RunsOption, SiteArgument, WorkersOption
 
 
 def run(
@@ -25,9 +25,11 @@ def run(
     reason: Annotated[str, typer.Option("--reason", metavar="R", help="Why a new change is made.")] = "",
     runs: RunsOption = RUNS,
     workers: WorkersOption = WORKERS,
+    key: KeyOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Run steps on the servers of a site, each as an executed notebook with its record."""
+    from tlsrunbook.cli.sealing import sealed
     from tlsrunbook.run.planning import chosen_steps
     from tlsrunbook.steps.registry import STEPS, step_of
 
@@ -35,7 +37,11 @@ def run(
     asked = asked_for(
         chosen_steps(STEPS, steps or [], step_of), server or (), "plan" if plan else "apply", change, runs
     )
-    records = run_sites(console, load(site), asked, workers, {"ticket": ticket, "reason": reason})
+    sites = load(site)
+    end_when_told()
+    with sealed(console, "run", sites, asked.runs, servers=asked.servers, key=key) as sealing:
+        why = {"ticket": ticket, "reason": reason}
+        records = run_sites(console, sites, asked, workers, why, sealing.signer.keyid)
     if as_json:
         print(json.dumps([record.data() for record in records], ensure_ascii=False))
     raise typer.Exit(finish(console, records, runs))
@@ -60,7 +66,7 @@ def check(site: SiteArgument, as_json: JsonOption = False, workers: WorkersOptio
 def status(site: SiteArgument, runs: RunsOption = RUNS, as_json: JsonOption = False) -> None:
     """Show from the records where every server of a site stands."""
     from tlsrunbook import console as show
-    from tlsrunbook.steps.registry import STEP_IDS
+    from tlsrunbook.steps.registry import OPTIONAL, STEP_IDS
     from tlsrunbook.wiring import standing
 
     console = make_console(as_json)
@@ -72,4 +78,5 @@ def status(site: SiteArgument, runs: RunsOption = RUNS, as_json: JsonOption = Fa
         ]
         print(json.dumps(data, ensure_ascii=False))
     else:
-        show.status_table(console, rows, STEP_IDS)
+        others = [step.id for step in OPTIONAL if any(step.id in last for *_, last in rows)]
+        show.status_table(console, rows, [*STEP_IDS, *others])

@@ -198,7 +198,8 @@ def _text_fact(name: str, value: Any) -> list[str]:
 
 def _footer(record: Record, folder: str) -> str:
     place = f"; evidence in {folder}" if folder else ""
-    return f"mode {record.mode}, change {record.change}, attempt {record.attempt}, {record.finished}{place}"
+    approval = f"; approved by {record.approval['by']} at {record.approval['at']}" if record.approval else ""
+    return f"mode {record.mode}, change {record.change}, attempt {record.attempt}, {record.finished}{approval}{place}"
 
 
 def shown(value: Any) -> str:

@@ -9,3 +9,11 @@ TRANSCRIPT = "transcript.jsonl"
 BEFORE = "before.json"
 AFTER = "after.json"
 PLAN = "plan.json"
+
+#: Per change, numbered from 1: what was planned for all its servers, and who approved it.
+CHANGE_PLAN = "plans/{}/plan.json"
+APPROVAL = "approvals/{}.dsse.json"
+#: Per change and signing key: who ran it.
+OPERATOR = "operators/{}.json"
+#: Per change, numbered from 1: a page for people, made anew whenever something was added.
+REPORT = "reports/{}/report.html"

@@ -91,6 +91,7 @@ class Record:
         facts: What this step is about (thumbprint, names, endpoints), for people and programs.
         files: Files beside the record.
         error: ``{code, what, where, todo}`` of the error that ended it, or None.
+        approval: ``by``, ``at``, ``expires``, ``plan``, ``digest``, ``keyid`` of the approval that counts; or empty.
     """
 
     site: str
@@ -115,6 +116,7 @@ class Record:
     facts: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     error: Mapping[str, str] | None = None
+    approval: Mapping[str, str] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
         """Give the record as JSON-able data, ``schema`` first."""

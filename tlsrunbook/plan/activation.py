@@ -12,6 +12,7 @@ from tlsrunbook.exchange import cmdlets
 from tlsrunbook.exchange.command import Later
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.exchange.version import Target
+from tlsrunbook.plan.later import named
 from tlsrunbook.plan.model import Change, Compensate, Irreversible, PlanItem, Undo
 from tlsrunbook.policy.finding import Finding, Severity
 
@@ -83,7 +84,7 @@ def _keep_refusals(state: ServerState, old: str) -> tuple[Finding, ...]:
 
 def enable_item(target: Target, state: ServerState, new: str | Later, choice: DefaultChoice) -> PlanItem:
     """Give the item that enables SMTP on the new certificate."""
-    changes = [Change(_certificate(new), "Services", _services(state, new), ("SMTP",))]
+    changes = [Change(named("certificate", new), "Services", _services(state, new), ("SMTP",))]
     if not choice.keep:
         have = state.internal_transport_thumbprint or None
         changes.append(Change(f"server {state.name}", "default SMTP certificate", have, _shown(new)))
@@ -114,12 +115,10 @@ def enable_undo(target: Target, state: ServerState) -> Undo:
 
 
 def _services(state: ServerState, thumbprint: str | Later) -> tuple[str, ...] | None:
-    certificate = state.certificate(thumbprint) if isinstance(thumbprint, str) else None
+    if isinstance(thumbprint, Later):
+        return ()  # a certificate that was just imported has no service
+    certificate = state.certificate(thumbprint)
     return tuple(sorted(certificate.services)) if certificate and certificate.services is not None else None
-
-
-def _certificate(thumbprint: str | Later) -> str:
-    return f"certificate {thumbprint}" if isinstance(thumbprint, str) else thumbprint.what
 
 
 def _shown(thumbprint: str | Later) -> str | Later:

@@ -48,10 +48,17 @@ def _imported(case: Case) -> ServerState:
     held = keys_held(case.state)
     if not isinstance(data, bytes) or held is None:
         return case.state
-    new = [_listed(certificate) for certificate in certificates_in(data) if is_key_held(certificate, held)]
+    own = [certificate for certificate in certificates_in(data) if is_key_held(certificate, held)]
     known = {certificate.thumbprint for certificate in case.state.certificates}
-    added = tuple(certificate for certificate in new if certificate.thumbprint not in known)
-    return replace(case.state, certificates=case.state.certificates + added)
+    added = tuple(listed for listed in map(_listed, own) if listed.thumbprint not in known)
+    kept = tuple(c for c in case.state.certificates if not (c.pending and _used_up(c, own, case.state)))
+    return replace(case.state, certificates=kept + added)
+
+
+def _used_up(request: ExchangeCertificate, imported: list[x509.Certificate], state: ServerState) -> bool:
+    """Whether one of the imported certificates has the key of a pending request."""
+    held = keys_held(replace(state, certificates=(request,)))
+    return held is not None and any(is_key_held(certificate, held) for certificate in imported)
 
 
 def _listed(certificate: x509.Certificate) -> ExchangeCertificate:
@@ -72,6 +79,16 @@ def _listed(certificate: x509.Certificate) -> ExchangeCertificate:
         friendly_name="",
         raw=raw,
     )
+
+
+def _stored(case: Case) -> ServerState:
+    data = case.value("RawData")
+    added = {thumbprint_of(data)} if isinstance(data, bytes) else set()
+    return replace(case.state, intermediates=case.state.intermediates | added)
+
+
+def _unstored(case: Case) -> ServerState:
+    return replace(case.state, intermediates=case.state.intermediates - {case.thumbprint})
 
 
 def _removed(case: Case) -> ServerState:
@@ -107,6 +124,8 @@ def _send_removed(case: Case) -> ServerState:
 
 
 _EFFECTS: Mapping[str, Callable[[Case], ServerState]] = {
+    "Add-StoreCertificate": _stored,
+    "Remove-StoreCertificate": _unstored,
     "Import-ExchangeCertificate": _imported,
     "Remove-ExchangeCertificate": _removed,
     "New-ReceiveConnector": _receive_set,

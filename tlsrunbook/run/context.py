@@ -9,6 +9,7 @@ from tlsrunbook.errors import StepStopped
 from tlsrunbook.evidence.display import Shown
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.ports import EvidenceStore, Shell
+from tlsrunbook.run.planning import ROLLBACK, refuse_rolled_back
 from tlsrunbook.run.recording import Circumstances, record_step
 from tlsrunbook.steps.model import StepContext
 from tlsrunbook.steps.registry import step_of
@@ -73,15 +74,21 @@ class Run:
         """Prove the result by a STARTTLS handshake from outside. Changes nothing."""
         return self.step("verify")
 
+    def rollback(self) -> Shown:
+        """Put back what this change altered on the server, last step first."""
+        return self.step("rollback")
+
     def step(self, step_id: str) -> Shown:
         """Run one step by its id.
 
         Raises:
             StepStopped: It ended blocked, waiting, failed or unknown. The record is written and shown.
-            UsageError: There is no such step.
+            UsageError: There is no such step, or the change was rolled back.
         """
         step = step_of(step_id)
         context = self._make_context()
+        if step.id != ROLLBACK:
+            refuse_rolled_back(self._store, self.change, context.wanted.server.name)
         try:
             record, attempt = record_step(step, context, self._store, self.change, self._about)
         except BaseException:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tlsrunbook.evidence.data import readable_json
+from tlsrunbook.evidence.dsse import KEY_VARIABLE
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ def prepare_process() -> None:
     # jsonschema asks for it by import and does without it; it costs a second of CPU and checks only IRIs.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    os.environ.pop(KEY_VARIABLE, None)  # neither this process nor its kernels learn where the signing key is
     import papermill  # noqa: F401, PLC0415 - only pool processes pay for it
 
 

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlsrunbook.errors import UsageError
 from tlsrunbook.ports import Clock, EvidenceStore
 from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.site import Site
 from tlsrunbook.steps.base import Step
+
+#: The one step that a rolled-back change still takes.
+ROLLBACK = "rollback"
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,38 @@ def jobs_for(
     changes = {name: "" if asked.fresh else asked.change or store.open_change(name) for name in names}
     if asked.change:
         store.asked(asked.change)
+        if not any(step.id == ROLLBACK for step in asked.steps):
+            for name in names:
+                refuse_rolled_back(store, asked.change, name)
     without = tuple(name for name in names if not changes[name])
     if without:
         new = store.new_change(clock.now(), facts(without))
         changes |= dict.fromkeys(without, new)
     return [_job(site, asked, store, about, name, changes[name]) for name in names]
+
+
+def refuse_rolled_back(store: EvidenceStore, change: str, server: str) -> None:
+    """Refuse to go forward in a change that was rolled back.
+
+    Raises:
+        UsageError: Going back was begun on this server.
+    """
+    if store.rolled_back(change, server):
+        raise UsageError(
+            f"the change {change} was rolled back on {server}, and is closed",
+            where=str(store.folder),
+            todo="leave the change empty, which starts a new one; or name the servers that were not rolled back",
+        )
+
+
+def change_servers(store: EvidenceStore, change: str) -> tuple[str, ...]:
+    """Give the servers a change is about: those it was asked for, and those it was recorded on later.
+
+    Raises:
+        UsageError: There is no such change.
+    """
+    named = [str(name) for name in store.asked(change).get("servers", ())]
+    return tuple(dict.fromkeys([*named, *(attempt.server for attempt in store.attempts(change))]))
 
 
 def _job(site: Site, asked: Asked, store: EvidenceStore, about: Circumstances, server: str, change: str) -> ServerJob:
@@ -83,7 +114,10 @@ def chosen_steps(steps: Sequence[Step], wanted: Sequence[str], step_of: Callable
     """Give the steps named, in the runbook's order whatever the order they were named in; all when none is named.
 
     Raises:
-        UsageError: There is no such step.
+        UsageError: There is no such step, or it has a command of its own.
     """
     named = {step_of(step_id).id for step_id in wanted}
+    others = sorted(named - {step.id for step in steps})
+    if others:
+        raise UsageError(f"{others[0]} is no step of a run", todo=f"use tlsrunbook {others[0]} SITE")
     return tuple(step for step in steps if not named or step.id in named)

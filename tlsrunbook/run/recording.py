@@ -17,8 +17,11 @@ from tlsrunbook.evidence.record import Record, SentCommand, Status, plan_data, p
 from tlsrunbook.exchange.command import Greeting, Pipeline, Reply
 from tlsrunbook.exchange.render import render_pipeline
 from tlsrunbook.exchange.state import ServerState
+from tlsrunbook.plan.history import History
 from tlsrunbook.plan.model import Plan
 from tlsrunbook.ports import Attempt, Clock, EvidenceStore, Shell
+from tlsrunbook.run.approvals import FiledApprovals
+from tlsrunbook.run.history import read_history
 from tlsrunbook.steps.base import Step, StepResult, run_step
 from tlsrunbook.steps.model import StepContext, Wanted
 
@@ -119,6 +122,10 @@ class AttemptWorkspace:
         first = self.store.first_before(self.made.change, self.made.server)
         return str(first["state"]["internal_transport_thumbprint"]) if first else ""
 
+    def history(self) -> History:
+        """Give what this change did on the server before this attempt."""
+        return read_history(self.store, self.made.change, self.made.server, self.made.folder)
+
     def before(self, state: ServerState) -> None:
         """Write down the state as it was found."""
         self._state(BEFORE, state)
@@ -166,8 +173,9 @@ def record_step(
     transcript.add("started", {"step": step.id, "mode": wanted.mode, "who": about.who}, durable=True)
     workspace = AttemptWorkspace(store, attempt, transcript, context.clock)
     result = None
+    approvals = FiledApprovals(store, change, wanted.site, wanted.server.name, context.clock)
     try:
-        result = run_step(step, replace(context, shell=shell, workspace=workspace))
+        result = run_step(step, replace(context, shell=shell, workspace=workspace, approvals=approvals))
     finally:
         ended = _broken(shell) if result is None else result
         record = _record(step, wanted, ended, shell, attempt, about, started, context.clock)
@@ -222,6 +230,7 @@ def _record(
         commands=tuple(shell.sent),
         facts=to_data(decision.facts) if decision else {},
         error=_error(result.error),
+        approval=result.approval,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
@@ -35,6 +36,14 @@ def _in_folder(path: Path, info: ValidationInfo) -> Path:
     resolve: Callable[[Path], Path] | None = (info.context or {}).get("resolve")
     return resolve(path) if resolve else path
 
+
+def _approver(value: object, info: ValidationInfo) -> Path | str:
+    key = values.approver(value)
+    return key if isinstance(key, str) else _in_folder(key, info)
+
+
+#: A public key: a path like :data:`SitePath`, or the PEM text itself.
+Approver: TypeAlias = Annotated["Path | str", PlainValidator(_approver), WithJsonSchema({"type": "string"})]
 
 #: A path. ``load_site`` makes it absolute, against the folder of the site file.
 SitePath: TypeAlias = Annotated[Path, AfterValidator(_in_folder)]
@@ -140,6 +149,21 @@ class Policy(Table):
     approval: Literal["none", "required"] = Field(
         default="none", description="`required`: nothing is applied that was not approved before.", examples=["none"]
     )
+    approvers: tuple[Approver, ...] = Field(
+        default=(),
+        description="Public keys whose approval counts: PEM files (ECDSA P-256), or the PEM text itself.",
+        examples=[["keys/alice.pem"]],
+    )
+    separate_approver: Flag = Field(
+        default=False,
+        description="Whether an approval by a key that also signs the run (the operator's own) is refused.",
+        examples=[True],
+    )
+    valid_for: Annotated[str, AfterValidator(values.duration)] = Field(
+        default="7d",
+        description="How long an approval lasts: hours (`12h`) or days (`7d`), at most a year.",
+        examples=["7d"],
+    )
     default_smtp_certificate: Literal["keep", "replace"] = Field(
         default="keep",
         description="What happens to the default SMTP certificate (internal transport) when a new one gets SMTP.",
@@ -153,6 +177,11 @@ class Policy(Table):
     stop_after_failures: Annotated[Whole, Field(ge=1)] = Field(
         default=1, description="No further server is started after this many failures.", examples=[1]
     )
+
+    @property
+    def approval_lasts(self) -> timedelta:
+        """How long an approval lasts."""
+        return values.lasting(self.valid_for)
 
 
 class Dns(Table):

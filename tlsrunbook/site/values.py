@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tlsrunbook.site import names
@@ -14,6 +15,9 @@ CONNECTOR_NAME_LIMIT = 63
 #: What :func:`wave` takes, for editors.
 WAVE_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": "^[0-9]{1,3}%$"}]}
 _BRACES = re.compile(r"[{}]")
+_DURATION = re.compile(r"([1-9][0-9]{0,3})([hd])\Z")
+_YEAR = timedelta(days=365)
+_PUBLIC_KEY = re.compile(r"-----BEGIN PUBLIC KEY-----\r?\n[A-Za-z0-9+/=\r\n]+-----END PUBLIC KEY-----\Z")
 _PERCENT = re.compile(r"(\d{1,3})%\Z")
 
 
@@ -108,6 +112,36 @@ def waves(value: tuple[int | str, ...]) -> tuple[int | str, ...]:
     if numbers != sorted(numbers) or shares != sorted(shares):
         raise wrong("shrink", 'write them from small to large, such as [1, "25%", "100%"]')
     return value
+
+
+def duration(text: str) -> str:
+    """Check hours (``12h``) or days (``7d``), at most a year."""
+    if not _DURATION.match(text) or lasting(text) > _YEAR:
+        raise wrong(f'"{text}" is not a time of at most a year', 'write hours or days: "12h", "7d"')
+    return text
+
+
+def lasting(text: str) -> timedelta:
+    """Give the time that a checked text stands for."""
+    number = int(text[:-1])
+    return timedelta(hours=number) if text.endswith("h") else timedelta(days=number)
+
+
+def approver(value: object) -> Path | str:
+    """Check a public key: a path, or PEM text. A private key is refused and never repeated."""
+    if not isinstance(value, str | Path):
+        raise wrong("is not text", 'write the path of a PEM file, or its text in """..."""')
+    text = str(value).strip()
+    if "PRIVATE KEY" in text:
+        raise wrong(
+            "is a private key, which has no place in a site file",
+            "write its public key, and make a new key pair: this one is known to whoever read this file",
+        )
+    if not text.startswith("-----BEGIN"):
+        return Path(text)
+    if not _PUBLIC_KEY.match(text):
+        raise wrong("is not a public key in PEM form", 'write what begins with "-----BEGIN PUBLIC KEY-----"')
+    return text + "\n"
 
 
 def connector_name(text: str) -> str:

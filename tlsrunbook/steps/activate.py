@@ -7,6 +7,7 @@ from dataclasses import replace
 from tlsrunbook.exchange.command import Later
 from tlsrunbook.exchange.state import ExchangeCertificate, ReceiveConnector
 from tlsrunbook.plan.activation import DefaultChoice, choose_default, enable_item, put_back_item
+from tlsrunbook.plan.later import CERTIFICATE, THUMBPRINT, TLS_NAME, Known
 from tlsrunbook.plan.model import Plan, PlanItem
 from tlsrunbook.plan.receive_connectors import naming_one_of, receive_items
 from tlsrunbook.plan.target import chosen_certificate, due, superseded_names
@@ -14,9 +15,6 @@ from tlsrunbook.policy.confirm import concerned
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
-
-_THUMBPRINT = Later("thumbprint of the certificate to be issued")
-_NAME = Later("TLS certificate name of the certificate to be issued")
 
 
 class Activate(Step):
@@ -39,16 +37,17 @@ class Activate(Step):
         elif chosen is None:
             return Decision(findings=(no_certificate(wanted, seen),))
         policy = wanted.site.policy.default_smtp_certificate
-        new = chosen.thumbprint if chosen else _THUMBPRINT
+        new = chosen.thumbprint if chosen else THUMBPRINT
         choice = choose_default(seen.state, new, policy, seen.extra)
         items = _enabling(seen, chosen, new, choice, policy)
         connectors = _connectors(wanted, seen, chosen)
-        receiving = receive_items(connectors, seen.target, chosen.tls_certificate_name if chosen else _NAME)
+        receiving = receive_items(connectors, seen.target, chosen.tls_certificate_name if chosen else TLS_NAME)
         return Decision(
             Plan(items + receiving),
             _findings(items, choice, seen, chosen, policy),
             _facts(seen, new, choice, policy, connectors),
             _sentence(wanted, seen, new, policy),
+            known_of(chosen),
         )
 
     def prove(self, before: Decision, after: Seen) -> tuple[Finding, ...]:
@@ -65,6 +64,14 @@ class Activate(Step):
         text = f"the default SMTP certificate should be {expected or 'none'} and is {now or 'none'}"
         todo = f"run the step again: it puts {expected} back"
         return (Finding("default-changed", Severity.ERROR, text, todo, target),)
+
+
+def known_of(chosen: ExchangeCertificate | None) -> Known:
+    """Give what the chosen certificate makes known of what was planned before it was there."""
+    if chosen is None:
+        return Known()
+    values: dict[Later, str | bytes] = {THUMBPRINT: chosen.thumbprint, TLS_NAME: chosen.tls_certificate_name}
+    return Known({**values, CERTIFICATE: chosen.raw} if chosen.raw else values)
 
 
 def no_certificate(wanted: Wanted, seen: Seen) -> Finding:
@@ -96,7 +103,7 @@ def _connectors(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None) 
     if not seen.target.knows("Set-ReceiveConnector", "TlsCertificateName"):
         return ()
     own = concerned(seen.state, wanted.server) if "receive" in wanted.server.roles else ()
-    stale = naming_one_of(seen.state, superseded_names(seen.state, chosen, wanted.server)) if chosen else ()
+    stale = naming_one_of(seen.state, superseded_names(seen.state, chosen, wanted.server))
     return tuple({connector.identity: connector for connector in (*own, *stale)}.values())
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from tlsrunbook.errors import OutcomeUnknown, TlsRunbookError
 from tlsrunbook.evidence.record import Status
-from tlsrunbook.exchange.command import Later
+from tlsrunbook.exchange.command import Later, Pipeline
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.plan.model import Plan, PlanItem, Submit
 from tlsrunbook.policy.confirm import confirm_server
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.preflight import preflight_all
-from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
+from tlsrunbook.steps.model import Decision, Seen, StepContext, Verdict, Wanted
 from tlsrunbook.steps.observe import ask, observe_server
 
 
@@ -30,6 +30,9 @@ class Step(ABC):
     title: ClassVar[str]
     #: Whether its gate is a refusal (``blocked``) or a verification (``failed``).
     verifies: ClassVar[bool] = False
+    #: Whether it may change something only as approved, where the site file asks for approvals. An undo needs none: it
+    #: stands in the plan that was approved.
+    needs_approval: ClassVar[bool] = True
 
     @property
     def notebook(self) -> str:
@@ -52,6 +55,10 @@ class Step(ABC):
     def decide(self, wanted: Wanted, seen: Seen) -> Decision:
         """Compare what is wanted with what was seen. Pure: no I/O, no clock."""
 
+    def preflight(self, decision: Decision, seen: Seen) -> tuple[Finding, ...]:
+        """Say what of the plan the server would refuse, before any of it is sent. Pure."""
+        return preflight_all(pipelines(decision.plan), seen.state)
+
     def perform(self, context: StepContext, item: PlanItem) -> None:
         """Apply one item. Steps that submit to an authority override this."""
         if isinstance(item.does, Submit):
@@ -73,6 +80,7 @@ class StepResult:
         before: State at the first look; None when it could not be read.
         after: State at the second look; None when there was none.
         error: What ended it early; None when nothing did.
+        approval: The approval under which it was applied, for the record; empty when it took none.
     """
 
     status: Status
@@ -82,6 +90,7 @@ class StepResult:
     before: Seen | None = None
     after: ServerState | None = None
     error: TlsRunbookError | None = None
+    approval: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_step(step: Step, context: StepContext) -> StepResult:
@@ -98,16 +107,19 @@ def run_step(step: Step, context: StepContext) -> StepResult:
         decision = step.decide(context.wanted, seen)
     except TlsRunbookError as error:  # such as a parameter that this server, or the account's role, does not have
         return _ended(error, StepResult(Status.FAILED, "", before=seen))
-    checks = confirm_server(seen.state, context.wanted.server) + _preflight(decision.plan, seen)
+    checks = confirm_server(seen.state, context.wanted.server) + step.preflight(decision, seen)
     decision = replace(decision, findings=checks + decision.findings)
     here = StepResult(Status.UNCHANGED, decision.summary, decision=decision, before=seen)
     closed = _gate(step, context.wanted, here, decision)
-    return closed or _apply(step, context, here, decision)
+    if closed:
+        return closed
+    here = _approved(step, context, here, decision)
+    return here if here.status is Status.BLOCKED else _apply(step, context, here, decision)
 
 
-def _preflight(plan: Plan, seen: Seen) -> tuple[Finding, ...]:
-    pipelines = [item.does for item in plan.items if not isinstance(item.does, Submit)]
-    return preflight_all(pipelines, seen.state)
+def pipelines(plan: Plan) -> tuple[Pipeline, ...]:
+    """Give what a plan sends, in order."""
+    return tuple(item.does for item in plan.items if not isinstance(item.does, Submit))
 
 
 def _gate(step: Step, wanted: Wanted, here: StepResult, decision: Decision) -> StepResult | None:
@@ -125,6 +137,24 @@ def _gate(step: Step, wanted: Wanted, here: StepResult, decision: Decision) -> S
     if not plan.items and plan.waiting_for:
         return _waiting(here, plan.waiting_for)
     return here if not plan.items else None
+
+
+def _approved(step: Step, context: StepContext, here: StepResult, decision: Decision) -> StepResult:
+    """Give the result with its approval, blocked where the plan is not what was approved."""
+    if not step.needs_approval or context.wanted.site.policy.approval != "required":
+        return here
+    verdict = _NOBODY if context.approvals is None else context.approvals.judge(step.id, decision.plan, decision.known)
+    here = replace(here, approval=verdict.approval)
+    context.workspace.note("looked for an approval", {"counts": dict(verdict.approval), "refused": verdict.findings})
+    if not verdict.findings:
+        return here
+    first, *others = verdict.findings
+    more = f" (and {len(others)} more)" if others else ""
+    seen = replace(decision, findings=decision.findings + verdict.findings)
+    return replace(here, status=Status.BLOCKED, summary=first.message + more, todo=first.todo, decision=seen)
+
+
+_NOBODY = Verdict((Finding("not-approved", Severity.REFUSE, "not approved: no approval can be looked up here"),))
 
 
 def _planned(plan: Plan, errors: tuple[Finding, ...]) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from tlsrunbook.exchange.command import Later
+from tlsrunbook.plan.later import TLS_NAME
 from tlsrunbook.plan.model import Plan
 from tlsrunbook.plan.send_connectors import WantedConnector, as_applied, connector_items, wanted_connectors
 from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.routes import judge_owners, judge_routes, route_table
-from tlsrunbook.steps.activate import no_certificate
+from tlsrunbook.steps.activate import known_of, no_certificate
 from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.model import Decision, Seen, Wanted
-
-_NAME = Later("TLS certificate name of the certificate to be issued")
 
 
 class Connectors(Step):
@@ -35,7 +34,7 @@ class Connectors(Step):
         if chosen is None and not wanted.planning:
             return Decision(findings=(no_certificate(wanted, seen),))
         later = chosen is None or (wanted.planning and due(chosen, wanted.site, wanted.at))
-        three = three_connectors(wanted, seen, _NAME if later or chosen is None else chosen.tls_certificate_name)
+        three = three_connectors(wanted, seen, TLS_NAME if later or chosen is None else chosen.tls_certificate_name)
         after = as_applied(three, seen.state, seen.target)
         items = connector_items(three, seen.state, seen.target)
         findings = (
@@ -49,6 +48,7 @@ class Connectors(Step):
             findings,
             {"routes": route_table(three, seen.state.send_connectors, after, seen.target.name)},
             f"{wanted.server.name} sends with TLS as the site file says: {', '.join(one.name for one in three)}",
+            known_of(chosen),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts, pem_of
@@ -11,7 +12,18 @@ from tlsrunbook.exchange import cmdlets
 from tlsrunbook.exchange.command import Command, Later
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.plan.activation import DefaultChoice, choose_default, enable_undo, put_back_item
-from tlsrunbook.plan.model import Change, Compensate, Irreversible, Plan, PlanItem, Reverse, Submit
+from tlsrunbook.plan.later import (
+    CERTIFICATE,
+    INTERMEDIATE,
+    INTERMEDIATE_SUBJECT,
+    INTERMEDIATE_THUMBPRINT,
+    SUBJECT,
+    THUMBPRINT,
+    VALID_UNTIL,
+    Known,
+    named,
+)
+from tlsrunbook.plan.model import Change, Compensate, Plan, PlanItem, Reverse, Submit
 from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.reply import ReplyVerdict, judge_reply
@@ -55,7 +67,7 @@ class Install(Step):
         if pending and pending.reply is not None:
             return _import(wanted, seen, pending)
         chosen = chosen_certificate(seen.state, wanted.site, wanted.server, wanted.at)
-        if chosen and not (pending and due(chosen, wanted.site, wanted.at)):
+        if chosen and not (due(chosen, wanted.site, wanted.at) and (pending or wanted.planning)):
             return Decision(
                 facts={"thumbprint": chosen.thumbprint, "valid until": chosen.not_after},
                 summary=f"the certificate {chosen.thumbprint} for {wanted.server.fqdn} is installed",
@@ -103,14 +115,14 @@ def _no_request(wanted: Wanted, seen: Seen) -> Finding:
 def _later(wanted: Wanted, seen: Seen, waiting: str) -> Plan:
     if not wanted.planning:
         return Plan(waiting_for=waiting)
-    issued = Later("the certificate to be issued")
-    item = PlanItem(
-        "Import the certificate when the CA has answered",
-        (cmdlets.import_certificate(seen.target, issued, exportable=wanted.site.certificate.exportable),),
-        (Change(f"server {seen.state.name}", "certificate", None, issued),),
-        Irreversible("the pending request is used up by the import"),
-    )
-    return Plan((item,), waiting)
+    bring, changes = _bringing(wanted, seen, CERTIFICATE, THUMBPRINT, SUBJECT, VALID_UNTIL)
+    first = _intermediate(seen, INTERMEDIATE, INTERMEDIATE_THUMBPRINT, INTERMEDIATE_SUBJECT)
+    items = [first, _joining(seen, bring, changes, THUMBPRINT)]
+    if any(c.self_signed is False and not c.pending for c in seen.state.certificates):
+        choice = _default(wanted, seen, THUMBPRINT)
+        live, *back = _live_at_once(seen, bring, changes, THUMBPRINT, choice)
+        items += [replace(live, why=f"Instead of the import alone, if need be: {live.why}"), *back]
+    return Plan(tuple(items), waiting)
 
 
 def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
@@ -141,7 +153,28 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
         "intermediates": [certificate_facts(der).subject for der in verdict.chain],
     }
     items, findings = _items(wanted, seen, verdict, leaf)
-    return Decision(Plan(items), verdict.findings + findings, facts, f"installed; its thumbprint is {leaf.thumbprint}")
+    summary = f"installed; its thumbprint is {leaf.thumbprint}"
+    return Decision(Plan(items), verdict.findings + findings, facts, summary, _known(verdict.leaf, verdict.chain))
+
+
+def _known(leaf: bytes, chain: Iterable[bytes]) -> Known:
+    facts = certificate_facts(leaf)
+    return Known(
+        {
+            CERTIFICATE: leaf,
+            THUMBPRINT: facts.thumbprint,
+            SUBJECT: facts.subject,
+            VALID_UNTIL: str(facts.not_after.date()),
+        },
+        tuple(
+            {
+                INTERMEDIATE: der,
+                INTERMEDIATE_THUMBPRINT: certificate_facts(der).thumbprint,
+                INTERMEDIATE_SUBJECT: certificate_facts(der).subject,
+            }
+            for der in chain
+        ),
+    )
 
 
 def _unreadable(error: BadCertificateFile) -> Finding:
@@ -151,40 +184,47 @@ def _unreadable(error: BadCertificateFile) -> Finding:
 def _items(
     wanted: Wanted, seen: Seen, verdict: ReplyVerdict, leaf: CertificateFacts
 ) -> tuple[tuple[PlanItem, ...], tuple[Finding, ...]]:
-    items = [
-        _intermediate(seen, der)
+    missing = [
+        (der, certificate_facts(der))
         for der in verdict.chain
         if certificate_facts(der).thumbprint not in seen.state.intermediates
     ]
+    items = [_intermediate(seen, der, facts.thumbprint, facts.subject) for der, facts in missing]
     der = verdict.leaf or b""
-    bring = cmdlets.import_certificate(
-        seen.target,
-        der,
-        exportable=wanted.site.certificate.exportable,
-        friendly_name=wanted.site.certificate.friendly_name,
-    )
-    target = f"certificate {leaf.thumbprint}"
-    changes = (
-        Change(target, "installed", None, leaf.subject),
-        Change(target, "valid until", None, str(leaf.not_after.date())),
-    )
+    bring, changes = _bringing(wanted, seen, der, leaf.thumbprint, leaf.subject, str(leaf.not_after.date()))
     if not _same_name_installed(seen.state, der):
-        why = "Join the certificate to the key that waits for it"
-        undo = Reverse(((cmdlets.remove_certificate(seen.target, leaf.thumbprint),),))
-        return (*items, PlanItem(why, (bring,), changes, undo)), ()
-    choice = choose_default(
-        seen.state, leaf.thumbprint, wanted.site.policy.default_smtp_certificate, seen.extra.remembered
+        return (*items, _joining(seen, bring, changes, leaf.thumbprint)), ()
+    choice = _default(wanted, seen, leaf.thumbprint)
+    return (*items, *_live_at_once(seen, bring, changes, leaf.thumbprint, choice)), choice.findings
+
+
+def _bringing(
+    wanted: Wanted, seen: Seen, der: bytes | Later, thumbprint: str | Later, subject: str | Later, until: str | Later
+) -> tuple[Command, tuple[Change, ...]]:
+    settings = wanted.site.certificate
+    bring = cmdlets.import_certificate(
+        seen.target, der, exportable=settings.exportable, friendly_name=settings.friendly_name
     )
-    return (*items, *_live_at_once(seen, bring, changes, leaf, choice)), choice.findings
+    target = named("certificate", thumbprint)
+    return bring, (Change(target, "installed", None, subject), Change(target, "valid until", None, until))
 
 
-def _intermediate(seen: Seen, der: bytes) -> PlanItem:
-    facts = certificate_facts(der)
+def _joining(seen: Seen, bring: Command, changes: tuple[Change, ...], thumbprint: str | Later) -> PlanItem:
+    undo = Reverse(((cmdlets.remove_certificate(seen.target, thumbprint),),))
+    return PlanItem("Join the certificate to the key that waits for it", (bring,), changes, undo)
+
+
+def _default(wanted: Wanted, seen: Seen, thumbprint: str | Later) -> DefaultChoice:
+    policy = wanted.site.policy.default_smtp_certificate
+    return choose_default(seen.state, thumbprint, policy, seen.extra.remembered)
+
+
+def _intermediate(seen: Seen, der: bytes | Later, thumbprint: str | Later, subject: str | Later) -> PlanItem:
     return PlanItem(
         "Give the server the CA's intermediate, so that it sends a complete chain",
         (cmdlets.add_store_certificate(seen.target, der),),
-        (Change("intermediate certificates", facts.thumbprint, None, facts.subject),),
-        Reverse(((cmdlets.remove_store_certificate(seen.target, facts.thumbprint),),)),
+        (Change(named("intermediate certificate", thumbprint), "installed", None, subject),),
+        Reverse(((cmdlets.remove_store_certificate(seen.target, thumbprint),),)),
     )
 
 
@@ -199,18 +239,19 @@ def _live_at_once(
     seen: Seen,
     bring: Command,
     changes: tuple[Change, ...],
-    leaf: CertificateFacts,
+    thumbprint: str | Later,
     choice: DefaultChoice,
 ) -> tuple[PlanItem, ...]:
     undo = enable_undo(seen.target, seen.state)
     if isinstance(undo, Compensate):
-        note = "the certificate of the same issuer and subject is the one before it"
-        undo = Compensate(undo.pipelines, note)
+        # The newest of this issuer and subject is used, so the one before is used again when this one is gone.
+        note = "send connectors with its TLS certificate name let go of it for the removal; the step rollback does that"
+        undo = Compensate((*undo.pipelines, (cmdlets.remove_certificate(seen.target, thumbprint),)), note)
     item = PlanItem(
         "Import and enable in one pipeline: a certificate with this issuer and subject is in use, so the new one goes "
         "live when it is imported",
         (bring, cmdlets.enable_smtp_piped(seen.target)),
-        (*changes, Change(f"certificate {leaf.thumbprint}", "Services", None, ("SMTP",))),
+        (*changes, Change(named("certificate", thumbprint), "Services", None, ("SMTP",))),
         undo,
     )
-    return (item, put_back_item(seen.target, seen.state, leaf.thumbprint, choice)) if choice.keep else (item,)
+    return (item, put_back_item(seen.target, seen.state, thumbprint, choice)) if choice.keep else (item,)

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from tlsrunbook.exchange.command import Greeting
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.exchange.version import Target
+from tlsrunbook.plan.history import History
+from tlsrunbook.plan.later import Known
 from tlsrunbook.plan.model import Plan
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.ports import Authority, Clock, Prober, Resolver, Shell
@@ -25,6 +27,13 @@ class Workspace(Protocol):
     def remembered_default(self) -> str:
         """Give the default SMTP certificate's thumbprint as this change first saw it; may be empty."""
 
+    def history(self) -> History:
+        """Give what this change did on the server so far, this attempt left out.
+
+        Raises:
+            EvidenceError: A part of it cannot be read, or was altered.
+        """
+
     def before(self, state: ServerState) -> None:
         """Write down the state as it was found."""
 
@@ -36,6 +45,32 @@ class Workspace(Protocol):
 
     def note(self, event: str, facts: Mapping[str, Any]) -> None:
         """Write a line into the transcript."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a plan may be applied.
+
+    Args:
+        findings: Refusals; empty when it was approved.
+        approval: Who approved, when, until when, which plan, with which key; empty when no approval counts.
+    """
+
+    findings: tuple[Finding, ...]
+    approval: Mapping[str, str] = field(default_factory=dict)
+
+
+class Approvals(Protocol):
+    """What was approved for one server in one change."""
+
+    def judge(self, step: str, plan: Plan, known: Known) -> Verdict:
+        """Say whether this plan may be applied.
+
+        Args:
+            step: Step id.
+            plan: Made just now; it has items.
+            known: What the Later values of the approved plan turned out to be.
+        """
 
 
 @dataclass(frozen=True)
@@ -71,6 +106,7 @@ class StepContext:
     authority: Authority
     clock: Clock
     workspace: Workspace
+    approvals: Approvals | None = None
 
     @property
     def label(self) -> str:
@@ -103,12 +139,14 @@ class Decision:
         findings: A refusal closes the gate; an error fails a verification.
         facts: What to show of it.
         summary: One sentence for when nothing is to be done.
+        known: What the Later values of an earlier plan of this step turned out to be.
     """
 
     plan: Plan = field(default_factory=Plan)
     findings: tuple[Finding, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
+    known: Known = field(default_factory=Known)
 
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """Give the findings of one severity."""

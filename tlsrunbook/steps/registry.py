@@ -9,11 +9,18 @@ from tlsrunbook.steps.confirm import Confirm
 from tlsrunbook.steps.connectors import Connectors
 from tlsrunbook.steps.install import Install
 from tlsrunbook.steps.request import Request
+from tlsrunbook.steps.rollback import Rollback
 from tlsrunbook.steps.verify import Verify
 
 STEPS: tuple[Step, ...] = (Confirm(), Request(), Install(), Activate(), Connectors(), Verify())
 
 STEP_IDS: tuple[str, ...] = tuple(step.id for step in STEPS)
+
+#: Steps that no run takes unless they are asked for.
+OPTIONAL: tuple[Step, ...] = (Rollback(),)
+
+#: All of them, in the order in which a page shows them.
+ALL_STEPS: tuple[Step, ...] = (*STEPS, *OPTIONAL)
 
 
 def step_of(step_id: str) -> Step:
@@ -22,7 +29,7 @@ def step_of(step_id: str) -> Step:
     Raises:
         UsageError: There is no such step.
     """
-    for step in STEPS:
+    for step in ALL_STEPS:
         if step.id == step_id:
             return step
     raise UsageError(f"there is no step {step_id!r}", todo=f"use {', '.join(STEP_IDS)}")

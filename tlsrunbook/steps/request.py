@@ -7,6 +7,7 @@ from dataclasses import replace
 from tlsrunbook.certificates.csr import read_csr, tlsa_3_1_1
 from tlsrunbook.exchange import cmdlets, decode
 from tlsrunbook.exchange.command import Later
+from tlsrunbook.plan.later import CSR, REQUEST_THUMBPRINT, Known
 from tlsrunbook.plan.model import Change, Irreversible, Plan, PlanItem, Reverse, Submit
 from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.finding import Finding, Severity
@@ -15,8 +16,6 @@ from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
 from tlsrunbook.steps.observe import ask
 from tlsrunbook.steps.requests import PendingRequest, pending_request
-
-_CSR = Later("the CSR that the server makes")
 
 
 class Request(Step):
@@ -78,7 +77,7 @@ def _for_pending(wanted: Wanted, pending: PendingRequest) -> Decision:
     if pending.held:
         waiting = Plan(waiting_for=f"the answer of the authority ({site.authority.kind})")
         return Decision(waiting, findings, facts)
-    return Decision(Plan((_submit(wanted, csr.pem),)), findings, facts)
+    return Decision(Plan((_submit(wanted, csr.pem),)), findings, facts, known=Known({CSR: csr.pem}))
 
 
 def _submit(wanted: Wanted, csr: str | Later) -> PlanItem:
@@ -86,7 +85,7 @@ def _submit(wanted: Wanted, csr: str | Later) -> PlanItem:
     return PlanItem(
         "Hand the CSR to the authority",
         Submit(kind, csr),
-        (Change(f"authority {kind}", f"CSR for {wanted.server.fqdn}", None, Later("the CSR that the server makes")),),
+        (Change(f"authority {kind}", f"CSR for {wanted.server.fqdn}", None, "handed over"),),
         Irreversible("a CSR that was handed over cannot be taken back; ask the CA to drop the order"),
     )
 
@@ -114,7 +113,7 @@ def _new(wanted: Wanted, seen: Seen) -> Decision:
         "Make a key and a request on the server; the key never leaves it",
         (command,),
         changes,
-        Reverse(((cmdlets.remove_certificate(seen.target, Later("thumbprint of the pending request")),),)),
+        Reverse(((cmdlets.remove_certificate(seen.target, REQUEST_THUMBPRINT),),)),
     )
     others = [c for c in seen.state.certificates if c.pending]
     findings = tuple(
@@ -127,4 +126,4 @@ def _new(wanted: Wanted, seen: Seen) -> Decision:
         )
         for c in others
     )
-    return Decision(Plan((make, _submit(wanted, _CSR))), findings, {"subject": subject, "names": server.all_names})
+    return Decision(Plan((make, _submit(wanted, CSR))), findings, {"subject": subject, "names": server.all_names})
