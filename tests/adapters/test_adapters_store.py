@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import json
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tlsrunbook.adapters.store import AttemptFolder, RunStore, write_once
+from tlsrunbook.adapters.store import AttemptFolder, RunStore
 from tlsrunbook.errors import EvidenceError, UsageError
 from tlsrunbook.evidence.data import readable_json
-from tlsrunbook.evidence.layout import BEFORE, CHANGE, RECORD, TRANSCRIPT
+from tlsrunbook.evidence.layout import BEFORE, CHANGE, RECORD
 from tlsrunbook.evidence.record import Record, Status
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -29,22 +23,6 @@ def store(tmp_path: Path) -> RunStore:
     return RunStore(tmp_path / "runs", "london")
 
 
-@pytest.fixture(params=["hard links", "no hard links"])
-def file_system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A disk with hard links, and one without (FAT, some network shares)."""
-    if request.param == "no hard links":
-
-        def refuse(*_: Any, **__: Any) -> None:
-            raise OSError(errno.EPERM, "Operation not permitted")
-
-        monkeypatch.setattr(os, "link", refuse)
-    return str(request.param)
-
-
-def names_in(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
 def change_for(store: RunStore, *servers: str, at: datetime = AT) -> str:
     return store.new_change(at, {"servers": list(servers), "ticket": "T-1"})
 
@@ -53,60 +31,9 @@ def record_in(
     store: RunStore, change: str, step: str, status: Status, mode: str = "apply", server: str = "EDGE1"
 ) -> AttemptFolder:
     attempt = store.attempt(change, server, step, 1)
-    record = Record(
-        "london", server, step, change, attempt.number, mode, status, "s", "", "2026", "2026", {}, {}, {}
-    )
+    record = Record("london", server, step, change, attempt.number, mode, status, "s", "", "2026", "2026", {}, {}, {})
     attempt.write(RECORD, readable_json(record.data()))
     return attempt
-
-
-def test_a_file_is_written_whole_and_nothing_else_is_left(tmp_path: Path, file_system: str) -> None:
-    write_once(tmp_path / "a", b"content")
-    assert (tmp_path / "a").read_bytes() == b"content"
-    assert names_in(tmp_path) == ["a"], file_system
-
-
-def test_no_file_is_ever_written_over_not_even_with_the_same_content(tmp_path: Path, file_system: str) -> None:
-    (tmp_path / "a").write_bytes(b"first")
-    for content in (b"second", b"first"):
-        with pytest.raises(EvidenceError, match="never overwritten") as caught:
-            write_once(tmp_path / "a", content)
-        assert caught.value.where == str(tmp_path / "a")
-    assert (tmp_path / "a").read_bytes() == b"first"
-    assert names_in(tmp_path) == ["a"], file_system
-
-
-def test_of_many_writers_exactly_one_wins_and_its_file_is_whole(tmp_path: Path) -> None:
-    gate = threading.Barrier(8)
-
-    def write(number: int) -> int | None:
-        gate.wait()
-        try:
-            write_once(tmp_path / "a", bytes([number]) * 100_000)
-        except EvidenceError:
-            return None
-        return number
-
-    with ThreadPoolExecutor(8) as pool:
-        winners = [number for number in pool.map(write, range(8)) if number is not None]
-    (winner,) = winners
-    assert (tmp_path / "a").read_bytes() == bytes([winner]) * 100_000
-    assert names_in(tmp_path) == ["a"]
-
-
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(EvidenceError, match="No space left on device"):
-        write_once(tmp_path / "a", b"content")
-    assert names_in(tmp_path) == []
-
-
-def test_a_folder_that_is_not_there_is_an_evidence_error(tmp_path: Path) -> None:
-    with pytest.raises(EvidenceError, match="cannot be written"):
-        write_once(tmp_path / "nowhere" / "a", b"")
 
 
 def test_an_attempts_file_may_be_kept_twice_with_the_same_content_only(store: RunStore) -> None:
@@ -248,7 +175,9 @@ def test_an_attempt_without_a_record_has_none(store: RunStore) -> None:
     assert store.records(attempt.change) == ()
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b'{"schema": "tlsrunbook.record/2"}', b"{}"])
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'"text"', b"\xff\xfe", b'{"schema": "tlsrunbook.record/2"}', b"{}"]
+)
 def test_a_record_that_cannot_be_read_is_an_error_and_not_none(store: RunStore, content: bytes) -> None:
     attempt = store.attempt(change_for(store, "EDGE1"), "EDGE1", "confirm", 1)
     attempt.write(RECORD, content)
@@ -280,40 +209,3 @@ def test_a_torn_state_does_not_hide_the_others(store: RunStore) -> None:
     first = store.first_before(change, "EDGE1")
     assert first is not None
     assert first["at"] == "2026-02-02"
-
-
-@given(st.lists(st.dictionaries(st.text(), st.text()), max_size=5))
-def test_a_transcript_is_one_json_line_per_event_whatever_the_texts(lines: list[dict[str, str]]) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        attempt = AttemptFolder(Path(folder), "c", "EDGE1", "confirm", 1)
-        for line in lines:
-            attempt.append(line, durable=False)
-        path = Path(folder) / TRANSCRIPT
-        written = path.read_bytes().split(b"\n")[:-1] if lines else []
-        assert [json.loads(line) for line in written] == lines
-
-
-def test_half_a_surrogate_pair_does_not_keep_a_line_from_the_transcript(store: RunStore) -> None:
-    attempt = store.attempt(change_for(store, "EDGE1"), "EDGE1", "confirm", 1)
-    attempt.append({"what": "cut \ud83d"}, durable=True)
-    assert json.loads((attempt.folder / TRANSCRIPT).read_bytes()) == {"what": "cut \ud83d"}
-
-
-def test_a_durable_line_is_on_disk_when_it_returns(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    attempt = store.attempt(change_for(store, "EDGE1"), "EDGE1", "confirm", 1)
-    synced: list[bytes] = []
-    monkeypatch.setattr(os, "fsync", lambda fd: synced.append((attempt.folder / TRANSCRIPT).read_bytes()))
-    attempt.append({"event": "read"}, durable=False)
-    assert synced == []
-    attempt.append({"event": "sent"}, durable=True)
-    assert synced == [b'{"event": "read"}\n{"event": "sent"}\n']
-
-
-def test_a_line_that_the_disk_refuses_is_an_evidence_error(store: RunStore) -> None:
-    attempt = store.attempt(change_for(store, "EDGE1"), "EDGE1", "confirm", 1)
-    (attempt.folder / TRANSCRIPT).mkdir()
-    with pytest.raises(EvidenceError) as caught:
-        attempt.append({}, durable=False)
-    assert caught.value.where.endswith(TRANSCRIPT)

@@ -63,7 +63,8 @@ class Request(Step):
 
 def _for_pending(wanted: Wanted, pending: PendingRequest) -> Decision:
     csr, site = pending.csr, wanted.site
-    findings = judge_csr(csr, wanted.server.all_names, site.certificate.key_size)
+    settings = site.certificate
+    findings = judge_csr(csr, wanted.server.all_names, settings.key_size, settings.subject_parts)
     facts = {
         "subject": csr.subject,
         "names": csr.asked_names,
