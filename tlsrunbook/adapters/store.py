@@ -138,7 +138,7 @@ class RunStore:
         Raises:
             EvidenceError: The disk refuses.
         """
-        change = f"{at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        change = f"{at:%Y%m%d-%H%M%S}-{at.microsecond // 1000:03d}{secrets.token_hex(2)}"
         try:
             (self.folder / change).mkdir(parents=True)
         except OSError as error:
