@@ -29,7 +29,7 @@ from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.check import CheckRow, check_authority, check_server
 from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
-from tlsrunbook.run.planning import Asked, jobs_for
+from tlsrunbook.run.planning import Asked, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.site import FolderAuthoritySettings, Server, Site, load_site
 from tlsrunbook.steps.model import StepContext, Wanted
@@ -75,6 +75,7 @@ def open_run(
     if not change:
         change = store.open_change(one.name) or store.new_change(clock.now(), asked(one.name, mode=mode))
     why = store.asked(change)
+    refuse_strangers(change, change_servers(store, change), [one.name])
     keyid = own_keyid() if loaded.policy.separate_approver else ""
     if keyid:
         add_operator(store, change, keyid, who(), clock.now())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from worlds import FQDN, certificate, make_site, make_state, receive, send
 
-from tlsrunbook.policy.confirm import RULES, concerned, confirm_connectors, confirm_dns
+from tlsrunbook.policy.confirm import RULES, concerned, confirm_connectors, confirm_dns, confirm_server
 from tlsrunbook.policy.finding import Finding, Severity
 
 GOOD = receive()
@@ -96,6 +96,12 @@ def test_the_connectors_in_question_are_those_that_are_named_else_those_facing_t
     assert concerned(state, make_site({"receive_connectors": ["Client"]}).servers[0]) == (client,)
 
 
+@pytest.mark.parametrize(("name", "refused"), [("EDGE1", False), ("edge1", False), ("EDGE2", True), ("EDGE10", True)])
+def test_the_server_that_answers_is_the_one_that_is_meant(name: str, refused: bool) -> None:
+    findings = confirm_server(make_state(name=name), make_site().servers[0])
+    assert rules(findings) == ({"another-server": "refuse"} if refused else {})
+
+
 ENDPOINT = f"{FQDN}:25"
 
 
@@ -118,4 +124,4 @@ def test_confirm_dns(addresses: Any, endpoints: dict[str, tuple[str, ...]], expe
 
 def test_every_rule_has_a_case() -> None:
     seen = {rule for *_, expected in CASES.values() for rule in expected}
-    assert seen | {"dns-silent", "dns-no-address", "dns-other-address"} == RULES.keys()
+    assert seen | {"dns-silent", "dns-no-address", "dns-other-address", "another-server"} == RULES.keys()

@@ -139,7 +139,7 @@ class RunStore:
         Raises:
             EvidenceError: The disk refuses.
         """
-        change = f"{at:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        change = f"{at:%Y%m%d-%H%M%S}-{at.microsecond // 1000:03d}{secrets.token_hex(2)}"
         try:
             (self.folder / change).mkdir(parents=True)
         except OSError as error:
@@ -163,7 +163,7 @@ class RunStore:
             EvidenceError: It cannot be read.
         """
         path = self.folder / change / CHANGE
-        if not change or not path.is_file():
+        if Path(change).name != change or not path.is_file():
             raise UsageError(
                 f"there is no change {change!r}",
                 where=str(self.folder),

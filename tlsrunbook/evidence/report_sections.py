@@ -45,7 +45,7 @@ def seen_outside(last: Last) -> str:
     if not looked or any(step == _ROLLBACK for _, step in last):
         return ""
     good = sum(1 for record, row in looked if row.get("thumbprint") and row["thumbprint"] == _activated(record))
-    return f"From outside, {good} of {len(looked)} endpoint{'s' if len(looked) > 1 else ''} show the activated certificate. "
+    return f"From outside, {good} of {len(looked)} endpoints show the activated certificate. "
 
 
 def _endpoints(record: Record) -> Sequence[Mapping[str, Any]]:

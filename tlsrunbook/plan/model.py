@@ -78,12 +78,14 @@ class PlanItem:
         does: A pipeline to send, or a CSR to submit.
         changes: What differs; never empty.
         undo: How it is taken back.
+        if_fails: What it means that this one failed when those before it have worked; may be empty.
     """
 
     why: str
     does: Pipeline | Submit
     changes: tuple[Change, ...]
     undo: Undo
+    if_fails: str = ""
 
 
 @dataclass(frozen=True)

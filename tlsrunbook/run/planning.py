@@ -59,7 +59,7 @@ def jobs_for(
     names = list(dict.fromkeys(names))
     changes = {name: "" if asked.fresh else asked.change or store.open_change(name) for name in names}
     if asked.change:
-        store.asked(asked.change)
+        refuse_strangers(asked.change, change_servers(store, asked.change), names)
         if not any(step.id == ROLLBACK for step in asked.steps):
             for name in names:
                 refuse_rolled_back(store, asked.change, name)
@@ -92,6 +92,24 @@ def change_servers(store: EvidenceStore, change: str) -> tuple[str, ...]:
     """
     named = [str(name) for name in store.asked(change).get("servers", ())]
     return tuple(dict.fromkeys([*named, *(attempt.server for attempt in store.attempts(change))]))
+
+
+def refuse_strangers(change: str, about: Sequence[str], servers: Sequence[str]) -> None:
+    """Refuse servers that a change is not about: their evidence would lie where nobody looks for it.
+
+    Args:
+        change: Change id.
+        about: The servers it is about; see :func:`change_servers`.
+        servers: Server names.
+
+    Raises:
+        UsageError: A server is not among those the change is about.
+    """
+    strangers = [name for name in servers if name not in about]
+    if strangers:
+        known = ", ".join(about)
+        what = f"the change {change} is not about {', '.join(strangers)}"
+        raise UsageError(what, todo=f"it is about {known}; name these with --server, or leave the change out")
 
 
 def _job(site: Site, asked: Asked, store: EvidenceStore, about: Circumstances, server: str, change: str) -> ServerJob:

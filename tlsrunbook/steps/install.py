@@ -26,6 +26,7 @@ from tlsrunbook.plan.later import (
 from tlsrunbook.plan.model import Change, Compensate, Plan, PlanItem, Reverse, Submit
 from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.policy.installed import start_over, unusable_findings
 from tlsrunbook.policy.reply import ReplyVerdict, judge_reply
 from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
@@ -75,7 +76,7 @@ class Install(Step):
         if pending or wanted.planning:
             waiting = f"the answer of the authority ({wanted.site.authority.kind})"
             return Decision(_later(wanted, seen, waiting))
-        return Decision(findings=(_no_request(wanted, seen),))
+        return Decision(findings=(_no_request(wanted, seen), *unusable_findings(seen.state, wanted.server)))
 
     def perform(self, context: StepContext, item: PlanItem) -> None:
         """Keep what is imported as PEM beside the record, then send it."""
@@ -129,7 +130,7 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
     try:
         ders = read_reply(pending.reply or b"")
     except BadCertificateFile as error:
-        return Decision(findings=(_unreadable(error),))
+        return Decision(findings=(_unreadable(error), start_over(pending.entry, seen.state.name)))
     verdict = judge_reply(
         ders,
         pending.csr,
@@ -141,7 +142,8 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
         requested=pending.entry.not_before,
     )
     if verdict.leaf is None or any(finding.severity is Severity.REFUSE for finding in verdict.findings):
-        return Decision(findings=verdict.findings, facts={"certificates in the reply": len(ders)})
+        hint = start_over(pending.entry, seen.state.name)
+        return Decision(findings=(*verdict.findings, hint), facts={"certificates in the reply": len(ders)})
     leaf = certificate_facts(verdict.leaf)
     facts = {
         "thumbprint": leaf.thumbprint,

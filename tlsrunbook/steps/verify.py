@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tlsrunbook.certificates.facts import certificate_facts, pem_of
+from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts, pem_of
+from tlsrunbook.errors import BadCertificateFile
 from tlsrunbook.exchange.state import ExchangeCertificate
 from tlsrunbook.plan.model import PlanItem
 from tlsrunbook.plan.receive_connectors import receive_items
@@ -12,6 +13,7 @@ from tlsrunbook.plan.send_connectors import connector_items
 from tlsrunbook.plan.target import chosen_certificate
 from tlsrunbook.policy.confirm import concerned
 from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.policy.routes import judge_routes
 from tlsrunbook.policy.wire import Expected, judge_probe
 from tlsrunbook.smtp.facts import ProbeFacts
 from tlsrunbook.steps.base import Step
@@ -46,8 +48,10 @@ class Verify(Step):
             "endpoints": [handshake(probe) for probe in seen.extra],
             "activated": chosen.thumbprint if chosen else "",
         }
-        findings = _on_server(wanted, seen, chosen) + tuple(
-            finding for probe in seen.extra for finding in _on_wire(wanted, seen, chosen, probe)
+        findings = (
+            *_on_server(wanted, seen, chosen),
+            *_not_probed(wanted, seen),
+            *(finding for probe in seen.extra for finding in _on_wire(wanted, seen, chosen, probe)),
         )
         shown = chosen.thumbprint if chosen else "nothing"
         where = f"{len(seen.extra)} endpoint(s) show {shown}; " if seen.extra else ""
@@ -64,8 +68,8 @@ def handshake(facts: ProbeFacts) -> dict[str, object]:
         "protocol": facts.protocol,
         "seconds": round(facts.seconds, 3),
     }
-    if facts.chain:
-        leaf = certificate_facts(facts.chain[0])
+    leaf = _leaf(facts)
+    if leaf:
         row |= {
             "thumbprint": leaf.thumbprint,
             "issuer": leaf.issuer,
@@ -75,6 +79,24 @@ def handshake(facts: ProbeFacts) -> dict[str, object]:
     elif facts.detail:
         row["detail"] = facts.detail
     return row
+
+
+def _leaf(facts: ProbeFacts) -> CertificateFacts | None:
+    try:
+        return certificate_facts(facts.chain[0]) if facts.chain else None
+    except BadCertificateFile:  # the rules say so
+        return None
+
+
+def _not_probed(wanted: Wanted, seen: Seen) -> tuple[Finding, ...]:
+    """Nothing seen is nothing proven."""
+    endpoints = wanted.server.endpoints if "receive" in wanted.server.roles else ()
+    looked_at = {probe.endpoint for probe in seen.extra}
+    return tuple(
+        Finding("not-probed", Severity.ERROR, f"nobody looked at {name}", "run the step again", f"endpoint {name}")
+        for name in endpoints
+        if name not in looked_at
+    )
 
 
 def _on_wire(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None, probe: ProbeFacts) -> tuple[Finding, ...]:
@@ -97,13 +119,17 @@ def _on_server(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None) -
                 "no-certificate", Severity.ERROR, text, "run the steps request to activate", f"server {state.name}"
             ),
         )
-    findings = () if chosen.serves_smtp else (_without_smtp(state.name, chosen),)
+    findings: tuple[Finding, ...] = () if chosen.serves_smtp else (_without_smtp(state.name, chosen),)
     items: tuple[PlanItem, ...] = ()
     if "receive" in server.roles and seen.target.knows("Set-ReceiveConnector", "TlsCertificateName"):
         items += receive_items(concerned(state, server), seen.target, chosen.tls_certificate_name)
     if "send" in server.roles:
-        items += connector_items(three_connectors(wanted, seen, chosen.tls_certificate_name), state, seen.target)
-    return findings + tuple(_differs(item) for item in items)
+        three = three_connectors(wanted, seen, chosen.tls_certificate_name)
+        items += connector_items(three, state, seen.target)
+        # A connector that somebody made since may take a domain's mail, though all three are as they should be.
+        routes = judge_routes(three, state.send_connectors, state.name)
+        findings += tuple(replace(finding, severity=Severity.ERROR) for finding in routes)
+    return tuple(_differs(item) for item in items) + findings
 
 
 def _without_smtp(server: str, chosen: ExchangeCertificate) -> Finding:
