@@ -29,7 +29,7 @@ from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.check import CheckRow, check_authority, check_server
 from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
-from tlsrunbook.run.planning import Asked, jobs_for, refuse_strangers
+from tlsrunbook.run.planning import Asked, change_servers, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.site import FolderAuthoritySettings, Server, Site, load_site
 from tlsrunbook.steps.model import StepContext, Wanted
