@@ -12,9 +12,10 @@ import pytest
 
 from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import PARAMETERS
-from tlsrunbook.steps.registry import STEPS
+from tlsrunbook.steps.registry import OPTIONAL, STEPS
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
+ALL_STEPS = (*STEPS, *OPTIONAL)
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 ALLOWED = (
     ast.Module,
@@ -51,13 +52,13 @@ def offences(source: str) -> list[str]:
 
 
 def test_each_step_has_its_notebook_and_no_other_is_there() -> None:
-    assert [path.name for path in NOTEBOOKS] == [step.notebook for step in STEPS]
+    assert [path.name for path in NOTEBOOKS] == [step.notebook for step in ALL_STEPS]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_cells_are_named_tagged_and_in_order(path: Path) -> None:
     notebook = load(path)
-    step = next(step for step in STEPS if step.notebook == path.name)
+    step = next(step for step in ALL_STEPS if step.notebook == path.name)
     ids = [cell["id"] for cell in notebook["cells"]]
     assert ids == ["title", "parameters", "open", f"why-{step.id}", step.id, "close"]
     assert [cell["metadata"]["tags"] for cell in code(notebook)] == [["parameters"], ["open"], ["step"], ["close"]]
@@ -98,14 +99,22 @@ def test_notebooks_hold_no_logic(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "planted",
-    ["if mode: run.confirm()", "x = 1 + 1", "for s in run: s()", "import os", "f'{site}'", "[x for x in run]", "lambda: 1"],
+    [
+        "if mode: run.confirm()",
+        "x = 1 + 1",
+        "for s in run: s()",
+        "import os",
+        "f'{site}'",
+        "[x for x in run]",
+        "lambda: 1",
+    ],
 )
 def test_the_contract_sees_planted_logic(planted: str) -> None:
     assert offences(planted)
 
 
 def test_every_step_call_is_a_documented_method_of_run() -> None:
-    for step in STEPS:
+    for step in ALL_STEPS:
         method = getattr(Run, step.id)
         assert inspect.getdoc(method)
         assert list(inspect.signature(method).parameters) == ["self"]

@@ -9,6 +9,7 @@ import typer
 
 from tlsrunbook.about import __version__
 from tlsrunbook.cli.lab import demo, lab
+from tlsrunbook.cli.rehearse import rehearse
 from tlsrunbook.cli.run import check, run, status
 from tlsrunbook.errors import TlsRunbookError
 
@@ -19,7 +20,7 @@ app = typer.Typer(
     help="Public TLS certificates on the SMTP connectors of Exchange, from the request to the proof on the wire.",
 )
 
-for command in (demo, lab, check, run, status):
+for command in (demo, lab, rehearse, check, run, status):
     app.command()(command)
 
 

@@ -53,6 +53,7 @@ class SentCommand:
         seconds: Until the answer came, or until it was given up.
         outcome: ``ok``, ``error`` or ``unknown``.
         messages: The server's errors and warnings.
+        server: The server it was sent to; empty for the one that the record is about.
     """
 
     text: str
@@ -62,6 +63,7 @@ class SentCommand:
     seconds: float
     outcome: str
     messages: tuple[str, ...] = ()
+    server: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Record:
         facts: What this step is about (thumbprint, names, endpoints), for people and programs.
         files: Files beside the record.
         error: ``{code, what, where, todo}`` of the error that ended it, or None.
+        rehearsal: The site file that was rehearsed on a lab; empty when it was done on real servers.
     """
 
     site: str
@@ -115,6 +118,7 @@ class Record:
     facts: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[str, ...] = ()
     error: Mapping[str, str] | None = None
+    rehearsal: str = ""
 
     def data(self) -> dict[str, Any]:
         """Give the record as JSON-able data, ``schema`` first."""

@@ -73,6 +73,10 @@ class Run:
         """Prove the result by a STARTTLS handshake from outside. Changes nothing."""
         return self.step("verify")
 
+    def retire(self) -> Shown:
+        """Remove old certificates that nothing uses any more and whose successor was verified. Cannot be undone."""
+        return self.step("retire")
+
     def step(self, step_id: str) -> Shown:
         """Run one step by its id.
 
@@ -87,6 +91,8 @@ class Run:
         except BaseException:
             self._shell.close()
             raise
+        finally:
+            context.peers.close()
         self.records.append(record)
         shown = Shown(record, step.title, _short(attempt.folder))
         if record.status in _GOES_ON:

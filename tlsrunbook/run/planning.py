@@ -12,6 +12,7 @@ from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.site import Site
 from tlsrunbook.steps.base import Step
+from tlsrunbook.steps.order import prerequisites
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,16 @@ def _job(site: Site, asked: Asked, store: EvidenceStore, about: Circumstances, s
         runs=asked.runs,
         change=change,
         mode=asked.mode,
-        about=Circumstances(about.who, why, about.tool),
+        about=Circumstances(about.who, why, about.tool, site.rehearsal_of),
+        after={step.id: prerequisites(site, server, step.id) for step in asked.steps},
     )
 
 
 def chosen_steps(steps: Sequence[Step], wanted: Sequence[str], step_of: Callable[[str], Step]) -> tuple[Step, ...]:
-    """Give the steps named, in the runbook's order whatever the order they were named in; all when none is named.
+    """Give the steps named, in the runbook's order whatever the order they were named in; ``steps`` when none is named.
 
     Raises:
         UsageError: There is no such step.
     """
-    named = {step_of(step_id).id for step_id in wanted}
-    return tuple(step for step in steps if not named or step.id in named)
+    named = {step.id: step for step in map(step_of, wanted)}
+    return tuple(sorted(named.values(), key=lambda step: step.number)) if named else tuple(steps)

@@ -11,10 +11,11 @@ from tlsrunbook.errors import OutcomeUnknown, TlsRunbookError
 from tlsrunbook.evidence.record import Status
 from tlsrunbook.exchange.command import Later
 from tlsrunbook.exchange.state import ServerState
-from tlsrunbook.plan.model import Plan, PlanItem, Submit
+from tlsrunbook.plan.model import Plan, PlanItem, Submit, Transfer
 from tlsrunbook.policy.confirm import confirm_server
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.preflight import preflight_all
+from tlsrunbook.policy.untold import untold_findings
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
 from tlsrunbook.steps.observe import ask, observe_server
 
@@ -24,12 +25,14 @@ class Step(ABC):
 
     #: Step id: the CLI's word, the notebook's cell id.
     id: ClassVar[str]
-    #: 1 to 6; its place in the order.
+    #: Its place in the order: 1 to 6, and 7 and on for what runs only when it is named.
     number: ClassVar[int]
     #: What people call it.
     title: ClassVar[str]
     #: Whether its gate is a refusal (``blocked``) or a verification (``failed``).
     verifies: ClassVar[bool] = False
+    #: What it means that the server told too little of a certificate: a change must not assume anything.
+    untold: ClassVar[Severity] = Severity.REFUSE
 
     @property
     def notebook(self) -> str:
@@ -53,9 +56,9 @@ class Step(ABC):
         """Compare what is wanted with what was seen. Pure: no I/O, no clock."""
 
     def perform(self, context: StepContext, item: PlanItem) -> None:
-        """Apply one item. Steps that submit to an authority override this."""
-        if isinstance(item.does, Submit):
-            raise TypeError(f"{self.id} cannot submit")
+        """Apply one item. Steps that submit to an authority, or take a certificate over, override this."""
+        if isinstance(item.does, Submit | Transfer):
+            raise TypeError(f"{self.id} cannot {type(item.does).__name__.lower()}")
         ask(context.shell, *item.does)
 
     def prove(self, before: Decision, after: Seen) -> tuple[Finding, ...]:
@@ -98,7 +101,9 @@ def run_step(step: Step, context: StepContext) -> StepResult:
         decision = step.decide(context.wanted, seen)
     except TlsRunbookError as error:  # such as a parameter that this server, or the account's role, does not have
         return _ended(error, StepResult(Status.FAILED, "", before=seen))
-    checks = confirm_server(seen.state, context.wanted.server) + _preflight(decision.plan, seen)
+    server = context.wanted.server
+    checks = confirm_server(seen.state, server) + untold_findings(seen.state, server, step.untold)
+    checks += _preflight(decision.plan, seen)
     decision = replace(decision, findings=checks + decision.findings)
     here = StepResult(Status.UNCHANGED, decision.summary, decision=decision, before=seen)
     closed = _gate(step, context.wanted, here, decision)
@@ -106,7 +111,8 @@ def run_step(step: Step, context: StepContext) -> StepResult:
 
 
 def _preflight(plan: Plan, seen: Seen) -> tuple[Finding, ...]:
-    pipelines = [item.does for item in plan.items if not isinstance(item.does, Submit)]
+    here = [item.does.bring if isinstance(item.does, Transfer) else item.does for item in plan.items]
+    pipelines = [does for does in here if not isinstance(does, Submit)]
     return preflight_all(pipelines, seen.state)
 
 
@@ -137,12 +143,16 @@ def _planned(plan: Plan, errors: tuple[Finding, ...]) -> str:
 
 
 def _waiting(here: StepResult, waiting_for: str) -> StepResult:
-    return replace(
-        here,
-        status=Status.WAITING,
-        summary=f"waiting for {waiting_for}",
-        todo="run the same change again when the CA has answered",
-    )
+    if here.decision and here.decision.todo:
+        return replace(here, status=Status.WAITING, summary=f"waiting for {waiting_for}", todo=here.decision.todo)
+    todo = "run the same change again when the CA has answered"
+    warnings = here.decision.of(Severity.WARNING) if here.decision else ()
+    instead = [finding for finding in warnings if finding.rule == "passed-over"]
+    if instead:
+        # Somebody thinks that the answer is there: say what it is instead, before another day of waiting goes by.
+        seen = "; ".join(finding.message for finding in instead)
+        todo = f"what lies there is not the answer: {seen} -> {instead[0].todo or 'take it away'}; then {todo}"
+    return replace(here, status=Status.WAITING, summary=f"waiting for {waiting_for}", todo=todo)
 
 
 def _apply(step: Step, context: StepContext, here: StepResult, decision: Decision) -> StepResult:

@@ -9,15 +9,17 @@ from tlsrunbook.certificates.reply import read_reply
 from tlsrunbook.errors import BadCertificateFile
 from tlsrunbook.exchange import cmdlets
 from tlsrunbook.exchange.command import Command, Later
-from tlsrunbook.exchange.state import ServerState
-from tlsrunbook.plan.activation import DefaultChoice, choose_default, enable_undo, put_back_item
-from tlsrunbook.plan.model import Change, Compensate, Irreversible, Plan, PlanItem, Reverse, Submit
+from tlsrunbook.plan.activation import choose_default
+from tlsrunbook.plan.model import Change, Irreversible, Plan, PlanItem, Reverse, Submit, Transfer
 from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.finding import Finding, Severity
-from tlsrunbook.policy.reply import ReplyVerdict, judge_reply
+from tlsrunbook.policy.reply import ReplyVerdict, judge_reply, mutual_tls
 from tlsrunbook.steps.base import Step
+from tlsrunbook.steps.files_2007 import certificate_path, leftover_items, put_item, tidy_items
+from tlsrunbook.steps.importing import intermediate_item, live_at_once, same_name_installed
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
-from tlsrunbook.steps.requests import PendingRequest, pending_request
+from tlsrunbook.steps.requests import PendingRequest, kept_reply, pending_request, private_key_beside
+from tlsrunbook.steps.sharing import decide_shared, observe_source, take_over
 
 
 @dataclass(frozen=True)
@@ -42,33 +44,42 @@ class Install(Step):
     title = "Install the certificate"
 
     def observe(self, context: StepContext) -> Seen:
-        """Read the server, and fetch the authority's answer."""
+        """Read the server, and fetch the authority's answer; or read the server whose key it shares."""
         seen = super().observe(context)
+        if context.wanted.server.share_from:
+            return replace(seen, extra=observe_source(context))
         pending = pending_request(context, seen.state)
-        if pending and pending.reply is not None and not context.wanted.planning:
-            context.workspace.keep("reply.bin", pending.reply)
+        kept = kept_reply(pending.reply) if pending and pending.reply is not None else None
+        if kept and not context.wanted.planning:
+            context.workspace.keep(*kept)
         return replace(seen, extra=InstallExtra(pending, context.workspace.remembered_default()))
 
     def decide(self, wanted: Wanted, seen: Seen) -> Decision:
         """Decide between nothing to do, waiting, and importing the reply that passed its checks."""
+        if wanted.server.share_from:
+            return decide_shared(wanted, seen)
         pending = seen.extra.pending
         if pending and pending.reply is not None:
             return _import(wanted, seen, pending)
         chosen = chosen_certificate(seen.state, wanted.site, wanted.server, wanted.at)
         if chosen and not (pending and due(chosen, wanted.site, wanted.at)):
             return Decision(
+                Plan(leftover_items(seen.target, seen.files, seen.state)),
                 facts={"thumbprint": chosen.thumbprint, "valid until": chosen.not_after},
                 summary=f"the certificate {chosen.thumbprint} for {wanted.server.fqdn} is installed",
             )
         if pending or wanted.planning:
             waiting = f"the answer of the authority ({wanted.site.authority.kind})"
-            return Decision(_later(wanted, seen, waiting))
+            return Decision(_later(wanted, seen, waiting), pending.passed_over if pending else ())
         return Decision(findings=(_no_request(wanted, seen),))
 
     def perform(self, context: StepContext, item: PlanItem) -> None:
         """Keep what is imported as PEM beside the record, then send it."""
+        if isinstance(item.does, Transfer):
+            take_over(context, item.does)
+            return
         if not isinstance(item.does, Submit):
-            data = item.does[0].get("FileData")
+            data = item.does[0].get("FileData") or item.does[0].get("Data")
             if isinstance(data, bytes):
                 context.workspace.keep("certificate.pem", pem_of((data,)))
         super().perform(context, item)
@@ -104,20 +115,35 @@ def _later(wanted: Wanted, seen: Seen, waiting: str) -> Plan:
     if not wanted.planning:
         return Plan(waiting_for=waiting)
     issued = Later("the certificate to be issued")
+    path = certificate_path(seen, wanted)
     item = PlanItem(
         "Import the certificate when the CA has answered",
-        (cmdlets.import_certificate(seen.target, issued, exportable=wanted.site.certificate.exportable),),
+        (_bring(wanted, seen, issued, path),),
         (Change(f"server {seen.state.name}", "certificate", None, issued),),
         Irreversible("the pending request is used up by the import"),
     )
-    return Plan((item,), waiting)
+    put = (put_item(seen.target, path, issued, "the certificate to be issued"),) if path else ()
+    return Plan((*put, item), waiting)
+
+
+def _bring(wanted: Wanted, seen: Seen, data: bytes | Later, path: str) -> Command:
+    settings = wanted.site.certificate
+    # A key's exportability was settled with the request; Exchange 2007 does not ask again at the import.
+    asks = seen.target.knows("Import-ExchangeCertificate", "PrivateKeyExportable")
+    return cmdlets.import_certificate(
+        seen.target,
+        data,
+        exportable=settings.exportable if asks else None,
+        friendly_name=settings.friendly_name if isinstance(data, bytes) else "",
+        path=path,
+    )
 
 
 def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
     try:
         ders = read_reply(pending.reply or b"")
     except BadCertificateFile as error:
-        return Decision(findings=(_unreadable(error),))
+        return Decision(findings=(*private_key_beside(pending.reply or b""), _unreadable(error)))
     verdict = judge_reply(
         ders,
         pending.csr,
@@ -128,8 +154,9 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
         installed=frozenset(c.thumbprint for c in seen.state.certificates if not c.pending),
         requested=pending.entry.not_before,
     )
-    if verdict.leaf is None or any(finding.severity is Severity.REFUSE for finding in verdict.findings):
-        return Decision(findings=verdict.findings, facts={"certificates in the reply": len(ders)})
+    verdict = replace(verdict, findings=private_key_beside(pending.reply or b"") + verdict.findings)
+    if verdict.leaf is None or verdict.refused:
+        return Decision(findings=pending.passed_over + verdict.findings, facts={"certificates in the reply": len(ders)})
     leaf = certificate_facts(verdict.leaf)
     facts = {
         "thumbprint": leaf.thumbprint,
@@ -141,7 +168,8 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
         "intermediates": [certificate_facts(der).subject for der in verdict.chain],
     }
     items, findings = _items(wanted, seen, verdict, leaf)
-    return Decision(Plan(items), verdict.findings + findings, facts, f"installed; its thumbprint is {leaf.thumbprint}")
+    findings = pending.passed_over + verdict.findings + mutual_tls(leaf, seen.state) + findings
+    return Decision(Plan(items), findings, facts, f"installed; its thumbprint is {leaf.thumbprint}")
 
 
 def _unreadable(error: BadCertificateFile) -> Finding:
@@ -152,65 +180,26 @@ def _items(
     wanted: Wanted, seen: Seen, verdict: ReplyVerdict, leaf: CertificateFacts
 ) -> tuple[tuple[PlanItem, ...], tuple[Finding, ...]]:
     items = [
-        _intermediate(seen, der)
+        intermediate_item(seen, der)
         for der in verdict.chain
         if certificate_facts(der).thumbprint not in seen.state.intermediates
     ]
     der = verdict.leaf or b""
-    bring = cmdlets.import_certificate(
-        seen.target,
-        der,
-        exportable=wanted.site.certificate.exportable,
-        friendly_name=wanted.site.certificate.friendly_name,
-    )
+    path = certificate_path(seen, wanted)
+    if path:
+        items.append(put_item(seen.target, path, der, leaf.thumbprint))
+    bring = _bring(wanted, seen, der, path)
     target = f"certificate {leaf.thumbprint}"
     changes = (
         Change(target, "installed", None, leaf.subject),
         Change(target, "valid until", None, str(leaf.not_after.date())),
     )
-    if not _same_name_installed(seen.state, der):
+    tidy = tidy_items(seen.target, seen.files, path)
+    if not same_name_installed(seen.state, der):
         why = "Join the certificate to the key that waits for it"
         undo = Reverse(((cmdlets.remove_certificate(seen.target, leaf.thumbprint),),))
-        return (*items, PlanItem(why, (bring,), changes, undo)), ()
+        return (*items, PlanItem(why, (bring,), changes, undo), *tidy), ()
     choice = choose_default(
         seen.state, leaf.thumbprint, wanted.site.policy.default_smtp_certificate, seen.extra.remembered
     )
-    return (*items, *_live_at_once(seen, bring, changes, leaf, choice)), choice.findings
-
-
-def _intermediate(seen: Seen, der: bytes) -> PlanItem:
-    facts = certificate_facts(der)
-    return PlanItem(
-        "Give the server the CA's intermediate, so that it sends a complete chain",
-        (cmdlets.add_store_certificate(seen.target, der),),
-        (Change("intermediate certificates", facts.thumbprint, None, facts.subject),),
-        Reverse(((cmdlets.remove_store_certificate(seen.target, facts.thumbprint),),)),
-    )
-
-
-def _same_name_installed(state: ServerState, der: bytes) -> bool:
-    """Whether a certificate of the same issuer and subject is there: then the import goes live at once."""
-    new = certificate_facts(der)
-    installed = (certificate_facts(c.raw) for c in state.certificates if c.raw and not c.pending)
-    return any((old.issuer, old.subject) == (new.issuer, new.subject) for old in installed)
-
-
-def _live_at_once(
-    seen: Seen,
-    bring: Command,
-    changes: tuple[Change, ...],
-    leaf: CertificateFacts,
-    choice: DefaultChoice,
-) -> tuple[PlanItem, ...]:
-    undo = enable_undo(seen.target, seen.state)
-    if isinstance(undo, Compensate):
-        note = "the certificate of the same issuer and subject is the one before it"
-        undo = Compensate(undo.pipelines, note)
-    item = PlanItem(
-        "Import and enable in one pipeline: a certificate with this issuer and subject is in use, so the new one goes "
-        "live when it is imported",
-        (bring, cmdlets.enable_smtp_piped(seen.target)),
-        (*changes, Change(f"certificate {leaf.thumbprint}", "Services", None, ("SMTP",))),
-        undo,
-    )
-    return (item, put_back_item(seen.target, seen.state, leaf.thumbprint, choice)) if choice.keep else (item,)
+    return (*items, *live_at_once(seen, bring, changes, leaf, choice), *tidy), choice.findings

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from tlsrunbook.exchange.command import Greeting
+from tlsrunbook.exchange.decode_file import ServerFile
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.exchange.version import Target
 from tlsrunbook.plan.model import Plan
 from tlsrunbook.policy.finding import Finding, Severity
-from tlsrunbook.ports import Authority, Clock, Prober, Resolver, Shell
+from tlsrunbook.ports import Authority, Clock, Peers, Prober, Resolver, Shell
 from tlsrunbook.site import Server, Site
 
 
@@ -24,6 +25,15 @@ class Workspace(Protocol):
 
     def remembered_default(self) -> str:
         """Give the default SMTP certificate's thumbprint as this change first saw it; may be empty."""
+
+    def remembered_names(self) -> Mapping[str, tuple[str, ...]]:
+        """Give what this server's certificates were called when it was read before: TLS certificate name -> names."""
+
+    def verified(self) -> Mapping[str, str]:
+        """Give the thumbprints that ``verify`` has seen on the wire of this server, with where its record is."""
+
+    def recalled(self, server: str, step: str) -> Mapping[str, Any]:
+        """Give the facts of the record of another server's step that was applied and finished last; may be empty."""
 
     def before(self, state: ServerState) -> None:
         """Write down the state as it was found."""
@@ -71,6 +81,7 @@ class StepContext:
     authority: Authority
     clock: Clock
     workspace: Workspace
+    peers: Peers
 
     @property
     def label(self) -> str:
@@ -84,6 +95,7 @@ class Seen:
 
     Args:
         store: The certificates in ``LocalMachine\CA``, DER.
+        files: The runbook's own files on the server; always empty where Exchange takes bytes (2010 and later).
         extra: What the step looked at besides the server's state; each step says what.
     """
 
@@ -92,6 +104,7 @@ class Seen:
     state: ServerState
     store: tuple[bytes, ...] = ()
     extra: Any = None
+    files: tuple[ServerFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -103,12 +116,14 @@ class Decision:
         findings: A refusal closes the gate; an error fails a verification.
         facts: What to show of it.
         summary: One sentence for when nothing is to be done.
+        todo: What to do when it waits; empty for the CA's answer, which is what most steps wait for.
     """
 
     plan: Plan = field(default_factory=Plan)
     findings: tuple[Finding, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
+    todo: str = ""
 
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """Give the findings of one severity."""

@@ -1,4 +1,4 @@
-"""The steps in their order."""
+"""The steps in their order, and those that are not part of it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from tlsrunbook.steps.confirm import Confirm
 from tlsrunbook.steps.connectors import Connectors
 from tlsrunbook.steps.install import Install
 from tlsrunbook.steps.request import Request
+from tlsrunbook.steps.retire import Retire
 from tlsrunbook.steps.verify import Verify
 
 STEPS: tuple[Step, ...] = (Confirm(), Request(), Install(), Activate(), Connectors(), Verify())
 
+#: Steps that run only when they are named.
+OPTIONAL: tuple[Step, ...] = (Retire(),)
+
 STEP_IDS: tuple[str, ...] = tuple(step.id for step in STEPS)
+OPTIONAL_IDS: tuple[str, ...] = tuple(step.id for step in OPTIONAL)
 
 
 def step_of(step_id: str) -> Step:
@@ -22,7 +27,7 @@ def step_of(step_id: str) -> Step:
     Raises:
         UsageError: There is no such step.
     """
-    for step in STEPS:
+    for step in (*STEPS, *OPTIONAL):
         if step.id == step_id:
             return step
-    raise UsageError(f"there is no step {step_id!r}", todo=f"use {', '.join(STEP_IDS)}")
+    raise UsageError(f"there is no step {step_id!r}", todo=f"use {', '.join((*STEP_IDS, *OPTIONAL_IDS))}")
