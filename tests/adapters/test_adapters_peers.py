@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.evidence.record_samples import a_record
-
 from tlsrunbook.adapters.origin import SystemClock
 from tlsrunbook.adapters.peers import SitePeers
 from tlsrunbook.adapters.store import RunStore
