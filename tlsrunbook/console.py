@@ -108,11 +108,12 @@ def results(console: Console, records: Iterable[Record]) -> None:
     """Print what was found and done, a row per server, and every message of a step that stopped."""
     records = tuple(records)
     table = Table(title="Results", title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for head in ("server", "ended", "FQDN", "Exchange", "valid until", "endpoints"):
+    for head in ("server", "last step", "FQDN", "Exchange", "valid until", "endpoints"):
         table.add_column(head, overflow="fold")
     for site, server in dict.fromkeys((record.site, record.server) for record in records):
         own = [record for record in records if (record.site, record.server) == (site, server)]
-        table.add_row(f"{site} / {server}", status_text(own[-1].status), *_row(own))
+        ended = Text(f"{own[-1].step} ") + status_text(own[-1].status)
+        table.add_row(f"{site} / {server}", ended, *_row(own))
     console.print(table)
     for record in records:
         if not record.status.done and record.status is not Status.PLANNED:

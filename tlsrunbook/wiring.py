@@ -28,7 +28,7 @@ from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.check import CheckRow, Keep, check_authority, check_server
 from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
-from tlsrunbook.run.planning import Asked, jobs_for
+from tlsrunbook.run.planning import Asked, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.site import FolderAuthoritySettings, Server, Site, load_site
 from tlsrunbook.steps.model import StepContext, Wanted
@@ -74,6 +74,7 @@ def open_run(
     if not change:
         change = store.open_change(one.name) or store.new_change(clock.now(), asked(loaded, one.name, mode=mode))
     why = store.asked(change)
+    refuse_strangers(change, why, [one.name])
     reasons = {key: str(why.get(key, "")) for key in ("ticket", "reason")}
     about = Circumstances(who(), reasons, tool(), loaded.rehearsal_of)
     shell = LazyShell(loaded, one)

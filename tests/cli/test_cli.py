@@ -19,9 +19,8 @@ TLSRUNBOOK = [sys.executable, "-m", "tlsrunbook"]
 
 
 def call(*arguments: str, cwd: Path, timeout: float = 150) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*TLSRUNBOOK, *arguments], cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False, encoding="utf-8"
-    )
+    command = [*TLSRUNBOOK, *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, timeout=timeout, check=False, encoding="utf-8")
 
 
 @pytest.fixture
@@ -151,7 +150,9 @@ def lab_process(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are sent another way on Windows")
 @pytest.mark.parametrize("ending", ["SIGINT", "SIGTERM"])
-def test_the_lab_ends_when_asked_and_leaves_nothing(lab_process: tuple[subprocess.Popen[str], Path], ending: str) -> None:
+def test_the_lab_ends_when_asked_and_leaves_nothing(
+    lab_process: tuple[subprocess.Popen[str], Path], ending: str
+) -> None:
     process, site = lab_process
     text = site.read_text(encoding="utf-8")
     secrets = Path(text.split('[credentials]\nfile = "')[1].split('"')[0])
@@ -164,7 +165,8 @@ def test_the_lab_ends_when_asked_and_leaves_nothing(lab_process: tuple[subproces
 
 
 def test_help_names_every_command_and_imports_little() -> None:
-    probe = "import sys; sys.argv=['tlsrunbook','--help']\nimport tlsrunbook.cli as c\ntry: c.main()\nexcept SystemExit: pass\n"
+    probe = "import sys; sys.argv=['tlsrunbook','--help']\nimport tlsrunbook.cli as c\n"
+    probe += "try: c.main()\nexcept SystemExit: pass\n"
     probe += "print(sorted(m for m in ('papermill','aiohttp','winrm','cryptography','pydantic') if m in sys.modules))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, encoding="utf-8")
     assert done.stdout.rstrip().endswith("[]")

@@ -180,3 +180,30 @@ def test_a_closed_smtp_port_does_not_stop_confirm_from_changing_nothing(change_o
     state = change.snapshots()
     change.apply("EDGE1", "confirm")
     assert change.snapshots() == state
+
+
+def test_a_put_back_that_fails_says_that_the_default_is_another_one_and_the_next_run_mends_it(
+    change_on: MakeChange,
+) -> None:
+    change = change_on()
+    change.apply("EDGE1", "confirm", "request", "install")
+    server = change.lab.server(change.site, "EDGE1")
+    old = server.snapshot()["internal_transport_thumbprint"]
+    run_once = server.execute
+
+    def refuse_second_enable(commands: list[dict[str, object]], select: list[str]) -> dict[str, object]:
+        text = str(commands)
+        if "Enable-ExchangeCertificate" in text and old in text:
+            change.lab.faults.set("exchange-error:Enable-ExchangeCertificate")
+        answer: dict[str, object] = run_once(commands, select)
+        change.lab.faults.clear()
+        return answer
+
+    server.execute = refuse_second_enable
+    record = last(change.apply("EDGE1", "activate"))
+    assert record.status is Status.FAILED
+    assert "the default SMTP certificate is another one until then" in record.todo
+    assert server.snapshot()["internal_transport_thumbprint"] != old
+    server.execute = run_once
+    assert statuses(change.apply("EDGE1", "activate")) == ["activate: changed"]
+    assert server.snapshot()["internal_transport_thumbprint"] == old

@@ -44,10 +44,13 @@ def test_the_search_finds_what_is_planted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "faults", [(), ("logon-refused",), ("hop-refused",), ("gone-after-run:Import-ExchangeCertificate",)], ids=lambda f: str(f)
+    "faults", [(), ("logon-refused",), ("hop-refused",), ("gone-after-run:Import-ExchangeCertificate",)], ids=str
 )
 def test_no_secret_is_in_evidence_logs_or_errors(
-    change_on: Callable[..., Change], faults: tuple[str, ...], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    change_on: Callable[..., Change],
+    faults: tuple[str, ...],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     caplog.set_level(logging.DEBUG)
     change = change_on(faults=faults)

@@ -99,15 +99,7 @@ def test_notebooks_hold_no_logic(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "planted",
-    [
-        "if mode: run.confirm()",
-        "x = 1 + 1",
-        "for s in run: s()",
-        "import os",
-        "f'{site}'",
-        "[x for x in run]",
-        "lambda: 1",
-    ],
+    ["if mode: run()", "x = 1 + 1", "for s in run: s()", "import os", "f'{site}'", "[x for x in run]", "lambda: 1"],
 )
 def test_the_contract_sees_planted_logic(planted: str) -> None:
     assert offences(planted)

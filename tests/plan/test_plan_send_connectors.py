@@ -140,9 +140,7 @@ def test_smart_hosts_and_dns_routing_come_in_one_command_even_when_one_differs()
     connectors["default"] = {"name": "TLS default {server}", "smart_hosts": ["relay.example.com"]}
     site = make_site(send_connectors=connectors)
     good = applied(EDGE, site=site)
-    spoiled = tuple(
-        replace(c, smart_hosts=("old.example.com",)) if c.smart_hosts else c for c in good.send_connectors
-    )
+    spoiled = tuple(replace(c, smart_hosts=("old.example.com",)) if c.smart_hosts else c for c in good.send_connectors)
     (item,) = items_on(replace(good, send_connectors=spoiled), site=site)
     assert dict(sent(item).parameters) == {
         "Identity": "TLS default EDGE1",
@@ -168,7 +166,9 @@ def test_tls_auth_level_of_the_required_one_is_the_administrators_own() -> None:
 def test_2010_has_no_tls_certificate_name_and_2007_no_auth_level() -> None:
     state = make_state(version=OLD_2010)
     common = frozenset({"TlsAuthLevel", "TlsDomain"})
-    assert all("tls_certificate_name" not in one.settings for one in three(state, parameters={"Set-SendConnector": common}))
+    assert all(
+        "tls_certificate_name" not in one.settings for one in three(state, parameters={"Set-SendConnector": common})
+    )
     bare = three(state, parameters={"Set-SendConnector": frozenset({"Fqdn"})})
     assert all(not {"tls_auth_level", "tls_domain"} & one.settings.keys() for one in bare)
 

@@ -96,6 +96,12 @@ def test_the_connectors_in_question_are_those_that_are_named_else_those_facing_t
     assert concerned(state, make_site({"receive_connectors": ["Client"]}).servers[0]) == (client,)
 
 
+@pytest.mark.parametrize(("name", "refused"), [("EDGE1", False), ("edge1", False), ("EDGE2", True), ("EDGE10", True)])
+def test_the_server_that_answers_is_the_one_that_is_meant(name: str, refused: bool) -> None:
+    findings = confirm_server(make_state(name=name), make_site().servers[0])
+    assert rules(findings) == ({"another-server": "refuse"} if refused else {})
+
+
 ENDPOINT = f"{FQDN}:25"
 
 
@@ -124,4 +130,4 @@ def test_the_server_that_answers_is_the_one_that_is_meant_in_any_case() -> None:
 
 def test_every_rule_has_a_case() -> None:
     seen = {rule for *_, expected in CASES.values() for rule in expected}
-    assert seen | {"another-server", "dns-silent", "dns-no-address", "dns-other-address"} == RULES.keys()
+    assert seen | {"dns-silent", "dns-no-address", "dns-other-address", "another-server"} == RULES.keys()

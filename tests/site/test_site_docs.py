@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 from generate_docs import DOCS, REFERENCE, SCHEMA, reference_text, schema_text
 
+from tlsrunbook.lab.lab import Lab
 from tlsrunbook.site import FolderAuthoritySettings, json_schema, load_site
 from tlsrunbook.site.keys import all_keys
 
@@ -82,3 +85,14 @@ def test_every_example_value_of_a_key_is_valid_where_it_stands() -> None:
         example = key.field.examples[0] if key.field.examples else None
         target[key.name] = example.isoformat() if isinstance(example, date) else example
     jsonschema.validate(data, json_schema())
+
+
+def test_the_example_is_the_labs_world(make_lab: Callable[..., Lab], tmp_path: Path) -> None:
+    """They differ in how things are reached and who signs, and in nothing else."""
+    lab = make_lab()
+    (path,) = lab.write_site_files(tmp_path)
+    ours, theirs = load_site(EXAMPLE), load_site(path)
+    assert (ours.name, ours.certificate, ours.policy) == (theirs.name, theirs.certificate, theirs.policy)
+    assert ours.send_connectors == theirs.send_connectors
+    reach = {"address", "endpoints", "logon"}
+    assert [s.model_dump(exclude=reach) for s in ours.servers] == [s.model_dump(exclude=reach) for s in theirs.servers]

@@ -66,7 +66,9 @@ def test_what_another_administrator_altered_is_put_right() -> None:
     assert dict(second.sent[7][0].parameters) == {"Identity": "TLS required EDGE1", "RequireTLS": True}
 
 
-@pytest.mark.parametrize("site", [make_site({"roles": ["receive"]}), make_site({"roles": ["receive"]}, send_connectors=None)])
+@pytest.mark.parametrize(
+    "site", [make_site({"roles": ["receive"]}), make_site({"roles": ["receive"]}, send_connectors=None)]
+)
 def test_a_server_that_does_not_send_is_skipped_and_not_even_read(site: Any) -> None:
     result, shell = run(with_connectors(), site=site)
     assert (result.status, shell.sent) == (Status.SKIPPED, [])

@@ -210,3 +210,22 @@ def test_an_error_of_exchange_fails_in_its_own_words_and_nothing_is_submitted() 
 def test_an_answer_that_is_no_csr_fails_and_nothing_is_submitted() -> None:
     result, _, authority = run(make_state(), new=Reply(({"Value": "Done."},)))
     assert (result.status, authority.submitted) == (Status.FAILED, [])
+
+
+def test_a_csr_that_somebody_else_submitted_in_the_meantime_is_not_submitted_again() -> None:
+    class Raced(MemoryAuthority):
+        asked = 0
+
+        def holds(self, csr_pem: str, label: str) -> bool:
+            self.asked += 1
+            return self.asked > 1
+
+    result, shell, authority = run(make_state(PENDING), Raced())
+    assert (result.status, shell.changing, authority.submitted) == (Status.WAITING, [], [])
+
+
+def test_an_installed_certificate_that_still_shows_its_csr_is_no_pending_request() -> None:
+    old = certificate(request=PENDING.request, not_after=AT - timedelta(days=1), status="DateInvalid")
+    result, shell, _ = run(make_state(old))
+    assert (result.status, shell.changing) == (Status.WAITING, ["New-ExchangeCertificate"])
+    assert rules(result) == []

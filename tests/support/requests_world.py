@@ -26,7 +26,7 @@ def csr_pem(name: str = "server", names: tuple[str, ...] = (FQDN,), kind: str = 
 
 @lru_cache
 def _csr(name: str, names: tuple[str, ...], kind: str) -> x509.CertificateSigningRequest:
-    return csr_for(key(name, kind), names[0], names, C="GB")
+    return csr_for(key(name, kind), names[0], names, C="GB", O="Example Corp")
 
 
 def pending(mark: str = "1", **how: Any) -> ExchangeCertificate:

@@ -184,7 +184,7 @@ class RunStore:
             EvidenceError: It cannot be read.
         """
         path = self.folder / change / CHANGE
-        if not change or not path.is_file():
+        if Path(change).name != change or not path.is_file():
             raise UsageError(
                 f"there is no change {change!r}",
                 where=str(self.folder),

@@ -91,12 +91,16 @@ def html(record: Record, title: str, folder: str) -> str:
     return "".join(parts)
 
 
-def _html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str) -> str:
+def _html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str, narrow: Sequence[int] = ()) -> str:
+    """Give a table; ``narrow`` columns are never broken, and a column with nothing in it is left out."""
+    rows = list(rows)
+    used = [at for at in range(len(heads)) if any(row[at] for row in rows)]
+    wrap = {at: "white-space:nowrap" if at in narrow else "overflow-wrap:anywhere;min-width:7em" for at in used}
     head = "".join(
-        f'<th scope="col" style="{_CELL};font-weight:bold;opacity:.75">{escape(name)}</th>' for name in heads
+        f'<th scope="col" style="{_CELL};font-weight:bold;opacity:.75">{escape(heads[at])}</th>' for at in used
     )
     body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL};overflow-wrap:anywhere">{escape(cell)}</td>' for cell in row) + "</tr>"
+        "<tr>" + "".join(f'<td style="{_CELL};{wrap[at]}">{escape(row[at])}</td>' for at in used) + "</tr>"
         for row in rows
     )
     if not body:
@@ -113,7 +117,7 @@ def _html_findings(record: Record) -> str:
         (f"{_SEVERITY_SIGNS[f['severity']]} {f['severity']}", f["rule"], f["message"], f["todo"])
         for f in record.findings
     ]
-    return _html_table(("", "rule", "what was seen", "what to do"), rows, "Findings")
+    return _html_table(("", "rule", "what was seen", "what to do"), rows, "Findings", narrow=(0, 1))
 
 
 def _html_changes(record: Record) -> str:
@@ -123,13 +127,13 @@ def _html_changes(record: Record) -> str:
         for item in record.plan.get("items", ())
         for change in item["changes"]
     ]
-    return _html_table(("what", "property", "before", "after"), rows, verb)
+    return _html_table(("what", "property", "before", "after"), rows, verb, narrow=(1,))
 
 
 def _html_facts(facts: Mapping[str, Any]) -> str:
     plain = [(name, shown(value)) for name, value in facts.items() if not _is_table(value)]
     tables = [(name, value) for name, value in facts.items() if _is_table(value)]
-    parts = [_html_table(("", ""), plain, "Facts")]
+    parts = [_html_table(("", ""), plain, "Facts", narrow=(0,))]
     for name, rows in tables:
         heads = list(dict.fromkeys(key for row in rows for key in row))
         parts.append(

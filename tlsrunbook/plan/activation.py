@@ -111,6 +111,7 @@ def put_back_item(target: Target, state: ServerState, new: str | Later, choice: 
         (cmdlets.enable_smtp(target, choice.keep),),
         (Change(f"server {state.name}", "default SMTP certificate", _shown(new), choice.keep),),
         Compensate((), "it is the default that was there before"),
+        "the default SMTP certificate is another one until then: run the step again at once, which puts it back",
     )
 
 

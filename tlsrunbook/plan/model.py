@@ -93,12 +93,14 @@ class PlanItem:
         does: A pipeline to send, a CSR to submit, or a certificate to take over.
         changes: What differs; never empty.
         undo: How it is taken back.
+        if_fails: What it means that this one failed when those before it have worked; may be empty.
     """
 
     why: str
     does: Pipeline | Submit | Transfer
     changes: tuple[Change, ...]
     undo: Undo
+    if_fails: str = ""
 
 
 @dataclass(frozen=True)

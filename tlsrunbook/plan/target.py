@@ -10,7 +10,7 @@ from tlsrunbook.exchange.state import ExchangeCertificate, ServerState
 from tlsrunbook.site import Server, Site
 
 #: Statuses under which Exchange uses a certificate. A CRL that cannot be reached does not make it unusable.
-_USABLE = frozenset({"Valid", "RevocationCheckFailure", "Unknown"})
+USABLE = frozenset({"Valid", "RevocationCheckFailure", "Unknown"})
 
 
 def covers(certificate: ExchangeCertificate, names: Iterable[str]) -> bool:
@@ -22,7 +22,7 @@ def adequate(certificate: ExchangeCertificate, site: Site, server: Server, at: d
     """Whether a certificate is a CA's, has its key here, is valid now and carries all the server's names."""
     return (
         not certificate.pending
-        and certificate.status in _USABLE
+        and certificate.status in USABLE
         and certificate.self_signed is False
         and certificate.has_private_key is not False
         and certificate.not_before <= at < certificate.not_after

@@ -41,7 +41,7 @@ def refuse_unknown_parameters(cells: Iterable[str]) -> None:
             continue
         for name in _assigned(source):
             if name not in PARAMETERS:
-                close = difflib.get_close_matches(name, PARAMETERS, 1)
+                close = difflib.get_close_matches(name.lower(), PARAMETERS, 1)
                 hint = f"write {close[0]}" if close else f"the parameters are {', '.join(PARAMETERS)}"
                 raise UsageError(f"there is no parameter {name!r}", where="papermill", todo=hint)
 

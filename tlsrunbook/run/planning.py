@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlsrunbook.errors import UsageError
 from tlsrunbook.ports import Clock, EvidenceStore
 from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.recording import Circumstances
@@ -56,12 +57,30 @@ def jobs_for(
     names = list(dict.fromkeys(names))
     changes = {name: "" if asked.fresh else asked.change or store.open_change(name) for name in names}
     if asked.change:
-        store.asked(asked.change)
+        refuse_strangers(asked.change, store.asked(asked.change), names)
     without = tuple(name for name in names if not changes[name])
     if without:
         new = store.new_change(clock.now(), facts(without))
         changes |= dict.fromkeys(without, new)
     return [_job(site, asked, store, about, name, changes[name]) for name in names]
+
+
+def refuse_strangers(change: str, recorded: Mapping[str, Any], servers: Sequence[str]) -> None:
+    """Refuse servers that a change is not about: their evidence would lie where nobody looks for it.
+
+    Args:
+        change: Change id.
+        recorded: What its ``change.json`` says.
+        servers: Server names.
+
+    Raises:
+        UsageError: A server is not among those the change is about.
+    """
+    strangers = [name for name in servers if name not in recorded.get("servers", ())]
+    if strangers:
+        known = ", ".join(recorded.get("servers", ()))
+        what = f"the change {change} is not about {', '.join(strangers)}"
+        raise UsageError(what, todo=f"it is about {known}; name these with --server, or leave the change out")
 
 
 def _job(site: Site, asked: Asked, store: EvidenceStore, about: Circumstances, server: str, change: str) -> ServerJob:

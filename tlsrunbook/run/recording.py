@@ -226,6 +226,7 @@ def _broken(shell: RecordingShell) -> StepResult:
     """Give the result of a step that an unforeseen exception ended."""
     problem = sys.exc_info()[1]
     name = type(problem).__name__ if problem else "an unknown problem"
+    name += f" ({problem})" if isinstance(problem, TlsRunbookError) else ""  # those hold no secret
     uncertain = any(command.outcome == "unknown" and command.changes for command in shell.sent)
     what = f"the step was ended by {name}" + (" while a change was under way" if uncertain else "")
     todo = "run the step again: it looks at the server first"

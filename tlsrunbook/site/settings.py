@@ -87,6 +87,18 @@ class CertificateSettings(Table):
         default=30, description="A certificate that ends within this many days is asked for anew.", examples=[30]
     )
 
+    @property
+    def subject_parts(self) -> dict[str, str]:
+        """The parts of the subject besides the common name, empty ones left out; ``ST`` is the state."""
+        parts = {
+            "C": self.country,
+            "ST": self.state,
+            "L": self.locality,
+            "O": self.organization,
+            "OU": self.organizational_unit,
+        }
+        return {name: value for name, value in parts.items() if value}
+
     def subject(self, fqdn: str) -> str:
         """Give the X.500 text for ``-SubjectName``, such as ``C=GB,O=Example Corp,CN=mx1.example.net``.
 

@@ -161,7 +161,7 @@ def _apply(step: Step, context: StepContext, here: StepResult, decision: Decisio
         try:
             step.perform(context, item)
         except TlsRunbookError as error:
-            return _ended(error, here)
+            return _ended(error, here, item.if_fails)
     try:
         seen = step.observe(context)
         again = step.decide(context.wanted, seen)
@@ -202,7 +202,13 @@ def _judge_applied(done: StepResult, decision: Decision, again: Decision, proof:
     return replace(done, status=Status.CHANGED, summary=again.summary)
 
 
-def _ended(error: TlsRunbookError, here: StepResult) -> StepResult:
+def _ended(error: TlsRunbookError, here: StepResult, meaning: str = "") -> StepResult:
+    """Give the result of a step that an error ended.
+
+    Args:
+        meaning: What it means for the server that this part failed; may be empty.
+    """
     status = Status.UNKNOWN if isinstance(error, OutcomeUnknown) else Status.FAILED
     summary = f"{error.where}: {error.what}" if error.where else error.what
-    return replace(here, status=status, summary=summary, todo=error.todo, error=error)
+    todo = "; ".join(text for text in (meaning, error.todo) if text)
+    return replace(here, status=status, summary=summary, todo=todo, error=error)

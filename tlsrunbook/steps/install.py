@@ -13,6 +13,7 @@ from tlsrunbook.plan.activation import choose_default
 from tlsrunbook.plan.model import Change, Irreversible, Plan, PlanItem, Reverse, Submit, Transfer
 from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.policy.installed import start_over, unusable_findings
 from tlsrunbook.policy.reply import ReplyVerdict, judge_reply, mutual_tls
 from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.files_2007 import certificate_path, leftover_items, put_item, tidy_items
@@ -71,7 +72,7 @@ class Install(Step):
         if pending or wanted.planning:
             waiting = f"the answer of the authority ({wanted.site.authority.kind})"
             return Decision(_later(wanted, seen, waiting), pending.passed_over if pending else ())
-        return Decision(findings=(_no_request(wanted, seen),))
+        return Decision(findings=(_no_request(wanted, seen), *unusable_findings(seen.state, wanted.server)))
 
     def perform(self, context: StepContext, item: PlanItem) -> None:
         """Keep what is imported as PEM beside the record, then send it."""
@@ -143,7 +144,8 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
     try:
         ders = read_reply(pending.reply or b"")
     except BadCertificateFile as error:
-        return Decision(findings=(*private_key_beside(pending.reply or b""), _unreadable(error)))
+        beside = private_key_beside(pending.reply or b"")
+        return Decision(findings=(*beside, _unreadable(error), start_over(pending.entry, seen.state.name)))
     verdict = judge_reply(
         ders,
         pending.csr,
@@ -156,7 +158,9 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
     )
     verdict = replace(verdict, findings=private_key_beside(pending.reply or b"") + verdict.findings)
     if verdict.leaf is None or verdict.refused:
-        return Decision(findings=pending.passed_over + verdict.findings, facts={"certificates in the reply": len(ders)})
+        hint = start_over(pending.entry, seen.state.name)
+        found = (*pending.passed_over, *verdict.findings, hint)
+        return Decision(findings=found, facts={"certificates in the reply": len(ders)})
     leaf = certificate_facts(verdict.leaf)
     facts = {
         "thumbprint": leaf.thumbprint,

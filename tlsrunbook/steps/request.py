@@ -13,6 +13,7 @@ from tlsrunbook.exchange.version import Target
 from tlsrunbook.plan.model import Change, Irreversible, Plan, PlanItem, Reverse, Submit
 from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.policy.installed import unusable_findings, window_findings
 from tlsrunbook.policy.reply import judge_csr
 from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
@@ -53,7 +54,9 @@ class Request(Step):
                 summary=f"{wanted.server.fqdn} has a certificate with {days} days left; none is requested",
             )
         pending: PendingRequest | None = seen.extra
-        return _for_pending(wanted, pending) if pending else _new(wanted, seen)
+        decision = _for_pending(wanted, pending) if pending else _new(wanted, seen)
+        odd = unusable_findings(seen.state, wanted.server) + (window_findings(chosen, wanted.site) if chosen else ())
+        return replace(decision, findings=decision.findings + odd)
 
     def perform(self, context: StepContext, item: PlanItem) -> None:
         """Make the request, or hand its CSR over."""
@@ -84,7 +87,8 @@ class Request(Step):
 
 def _for_pending(wanted: Wanted, pending: PendingRequest) -> Decision:
     csr, site = pending.csr, wanted.site
-    findings = judge_csr(csr, wanted.server.all_names, site.certificate.key_size)
+    settings = site.certificate
+    findings = judge_csr(csr, wanted.server.all_names, settings.key_size, settings.subject_parts)
     facts = {
         "subject": csr.subject,
         "names": csr.asked_names,

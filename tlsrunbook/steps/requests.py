@@ -54,8 +54,8 @@ class PendingRequest:
 
 
 def fitting_request(state: ServerState, site: Site, server: Server) -> tuple[ExchangeCertificate, Csr] | None:
-    """Give the newest pending request for exactly these names and this key size, or None."""
-    wanted = set(server.all_names)
+    """Give the newest pending request for exactly these names, this subject and this key size, or None."""
+    wanted, subject = set(server.all_names), site.certificate.subject_parts.items()
     for entry in sorted(state.certificates, key=lambda c: (c.not_before, c.thumbprint), reverse=True):
         if not entry.pending or not entry.request:
             continue
@@ -63,7 +63,8 @@ def fitting_request(state: ServerState, site: Site, server: Server) -> tuple[Exc
             csr = read_csr(entry.request)
         except BadCertificateFile:
             continue
-        if set(csr.asked_names) == wanted and csr.key_size == site.certificate.key_size:
+        same_names = set(csr.asked_names) == wanted and subject <= set(csr.attributes)
+        if same_names and csr.key_size == site.certificate.key_size:
             return entry, csr
     return None
 

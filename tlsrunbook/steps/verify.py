@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from tlsrunbook.certificates.facts import certificate_facts, pem_of
+from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts, pem_of
+from tlsrunbook.errors import BadCertificateFile
 from tlsrunbook.exchange.state import ExchangeCertificate
 from tlsrunbook.plan.internet_connector import internet_items
 from tlsrunbook.plan.model import PlanItem
@@ -18,6 +19,7 @@ from tlsrunbook.policy.choice import choice_rows, judge_choice, judge_wire, wire
 from tlsrunbook.policy.confirm import concerned
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.followers import left_behind
+from tlsrunbook.policy.routes import judge_routes
 from tlsrunbook.policy.wire import Expected, judge_probe
 from tlsrunbook.smtp.facts import ProbeFacts
 from tlsrunbook.steps.base import Step
@@ -75,8 +77,10 @@ class Verify(Step):
             "certificate by Exchange's rules, and on the wire": choice_rows(facing, probes),
             "how Exchange chooses": trace_rows(every),
         }
-        findings = _on_server(wanted, seen, chosen) + tuple(
-            finding for probe in probes for finding in _on_wire(wanted, seen, chosen, probe)
+        findings = (
+            *_on_server(wanted, seen, chosen),
+            *_not_probed(wanted, seen),
+            *(finding for probe in probes for finding in _on_wire(wanted, seen, chosen, probe)),
         )
         findings += judge_wire(facing, probes) + _explained(facing, chosen)
         findings += tuple(finding for edge in seen.extra.edges for finding in verify_edge(wanted, seen, edge))
@@ -108,8 +112,8 @@ def handshake(facts: ProbeFacts) -> dict[str, object]:
         "protocol": facts.protocol,
         "seconds": round(facts.seconds, 3),
     }
-    if facts.chain:
-        leaf = certificate_facts(facts.chain[0])
+    leaf = _leaf(facts)
+    if leaf:
         row |= {
             "thumbprint": leaf.thumbprint,
             "issuer": leaf.issuer,
@@ -119,6 +123,24 @@ def handshake(facts: ProbeFacts) -> dict[str, object]:
     elif facts.detail:
         row["detail"] = facts.detail
     return row
+
+
+def _leaf(facts: ProbeFacts) -> CertificateFacts | None:
+    try:
+        return certificate_facts(facts.chain[0]) if facts.chain else None
+    except BadCertificateFile:  # the rules say so
+        return None
+
+
+def _not_probed(wanted: Wanted, seen: Seen) -> tuple[Finding, ...]:
+    """Nothing seen is nothing proven."""
+    endpoints = wanted.server.endpoints if "receive" in wanted.server.roles else ()
+    looked_at = {probe.endpoint for probe in seen.extra.probes}
+    return tuple(
+        Finding("not-probed", Severity.ERROR, f"nobody looked at {name}", "run the step again", f"endpoint {name}")
+        for name in endpoints
+        if name not in looked_at
+    )
 
 
 def _on_wire(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None, probe: ProbeFacts) -> tuple[Finding, ...]:
@@ -148,9 +170,13 @@ def _on_server(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None) -
     items += internet_items(state, server, seen.target)
     findings += tuple(differs(item, "run the step activate") for item in items)
     if "send" in server.roles:
-        items = connector_items(three_connectors(wanted, seen, chosen.tls_certificate_name), state, seen.target)
+        three = three_connectors(wanted, seen, chosen.tls_certificate_name)
+        items = connector_items(three, state, seen.target)
         where = f" on {server.send_through}" if server.send_through else ""
         findings += tuple(differs(item, f"run the step connectors{where}") for item in items)
+        # A connector that somebody made since may take a domain's mail, though all three are as they should be.
+        routes = judge_routes(three, state.send_connectors, state.name)
+        findings += tuple(replace(finding, severity=Severity.ERROR) for finding in routes)
     follow = followers(wanted, seen, chosen, seen.extra.names)
     reported = {finding.target for finding in findings}
     behind = left_behind(state, (*follow.receivers, *follow.senders))
