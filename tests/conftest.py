@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,8 +31,8 @@ def make_lab() -> Iterator[Callable[..., Lab]]:
     """Give labs that end with the test: ``make_lab(sites=1, servers=2, faults=["smtp-closed"])``."""
     with ExitStack() as stack:
 
-        def make(*, sites: int = 1, servers: int = 2, version: str = "SE", faults: tuple[str, ...] = ()) -> Lab:
-            return stack.enter_context(Lab(sites=sites, servers=servers, version=version, faults=FaultBoard(*faults)))
+        def make(*, faults: tuple[str, ...] = (), **world: Any) -> Lab:
+            return stack.enter_context(Lab(**world, faults=FaultBoard(*faults)))
 
         yield make
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 from tlsrunbook.evidence.record import Record
 from tlsrunbook.exchange.command import Greeting, Pipeline, Reply
-from tlsrunbook.secret import Credential
+from tlsrunbook.exchange.state_data import Memory
+from tlsrunbook.secret import Credential, Secret
 from tlsrunbook.smtp.facts import ProbeFacts
 
 
@@ -41,6 +43,23 @@ class Shell(Protocol):
         """End the PowerShell and the session, whatever state they are in. Never raises."""
 
 
+class Peers(Protocol):
+    """The other servers of the site, for a step that takes something over from one of them."""
+
+    def shell(self, server: str) -> Shell:
+        """Give a PowerShell on another server. It stays the same one, and ends with :meth:`close`.
+
+        Args:
+            server: Its name in the site file.
+        """
+
+    def one_time_password(self) -> Secret:
+        """Make a new random password, which exists in memory only."""
+
+    def close(self) -> None:
+        """End every PowerShell that was given. Never raises."""
+
+
 class Prober(Protocol):
     """Looks at a mail server from outside."""
 
@@ -63,12 +82,31 @@ class Resolver(Protocol):
         """Give the MX hosts by preference; empty when there are none; None when DNS did not answer."""
 
 
+@dataclass(frozen=True)
+class Note:
+    """Something that an authority has and that is not the reply.
+
+    Args:
+        text: What it is and why it was passed over, one sentence that begins with the file's name.
+        todo: What to do about it; may be empty.
+        concerns: Whether somebody may have meant it as the reply to this CSR.
+    """
+
+    text: str
+    todo: str = ""
+    concerns: bool = True
+
+
 class Authority(Protocol):
     """Who issues certificates. Keyed by the CSR's public key, so that asking twice is harmless."""
 
     @property
     def name(self) -> str:
         """What people call it, such as ``folder ca/outbox``."""
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """What the last :meth:`collect` passed over, and why; empty when nothing."""
 
     def submit(self, csr_pem: str, label: str) -> str:
         """Hand a CSR over and give a receipt for the record (an order's URL, a file name).
@@ -207,6 +245,15 @@ class EvidenceStore(Protocol):
     def filed(self, change: str, pattern: str) -> tuple[Path, ...]:
         """Give the files of a change whose name is ``pattern`` with something in place of ``{}``, in order."""
 
+    def certificate_names(self, server: str) -> dict[str, tuple[str, ...]]:
+        """Give TLS certificate name -> DNS names of every certificate a server had in any state on disk."""
+
+    def newest(self, server: str, step: str) -> Record | None:
+        """Give the record of a server's step that was applied and finished last, over all changes; None without one."""
+
+    def remembered(self, server: str) -> Memory:
+        """Give what was known of a server before this evidence began; nothing but in a rehearsal from saved state."""
+
     def first_before(self, change: str, server: str) -> dict[str, Any] | None:
         """Give the earliest state of a server that this change has on disk, or None."""
 
@@ -216,3 +263,6 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Give the time, UTC, with time zone."""
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass between two looks at something that is awaited."""

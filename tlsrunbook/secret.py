@@ -45,6 +45,42 @@ class Secret:
         raise TypeError("a Secret cannot be pickled: pass the credential's name instead")
 
 
+class SecretBytes:
+    """Bytes that print as asterisks, such as a PFX with a private key in it.
+
+    They cannot be pickled, formatted, iterated or JSON-encoded; only :meth:`reveal` gives them.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: bytes) -> None:
+        self._value = value
+
+    def reveal(self) -> bytes:
+        """Give the bytes themselves. Call it only where they go onto the wire."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"SecretBytes({MASK!r})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return format(MASK, spec)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SecretBytes):
+            return NotImplemented
+        return hmac.compare_digest(self._value, other._value)
+
+    def __hash__(self) -> int:
+        return hash(SecretBytes)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("SecretBytes cannot be pickled: what is secret stays in the process that has it")
+
+
 @dataclass(frozen=True)
 class Credential:
     r"""A user name with its password.

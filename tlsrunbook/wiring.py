@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 from tlsrunbook.adapters.authority_folder import FolderAuthority
 from tlsrunbook.adapters.authority_lab import LabAuthority
 from tlsrunbook.adapters.dns import DnsResolver
+from tlsrunbook.adapters.evidence_of import store_of
 from tlsrunbook.adapters.origin import SystemClock, tool, who
 from tlsrunbook.adapters.own_key import own_keyid
-from tlsrunbook.adapters.roots import load_roots
+from tlsrunbook.adapters.peers import SitePeers
+from tlsrunbook.adapters.roots import trusted_roots
 from tlsrunbook.adapters.smtp import SmtpProber
-from tlsrunbook.adapters.store import RunStore
+from tlsrunbook.adapters.stand_in import StandInProber
 from tlsrunbook.adapters.vault import ChainVault
 from tlsrunbook.adapters.winrm import WinrmShell
 from tlsrunbook.errors import UsageError
@@ -26,7 +28,7 @@ from tlsrunbook.plan.history import History
 from tlsrunbook.ports import Authority, Shell, Vault
 from tlsrunbook.run.approvals import add_operator
 from tlsrunbook.run.batch import ServerJob
-from tlsrunbook.run.check import CheckRow, check_authority, check_server
+from tlsrunbook.run.check import CheckRow, Keep, check_authority, check_server
 from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
 from tlsrunbook.run.planning import Asked, change_servers, jobs_for, refuse_strangers
@@ -70,16 +72,17 @@ def open_run(
         raise UsageError(f"{missing} is empty", where=f"parameter {missing}", todo=_TODO[missing])
     loaded = load_site(Path(site))
     one = loaded.server(server)
-    store = RunStore(Path(runs), loaded.name)
+    store = store_of(loaded, Path(runs))
     clock = SystemClock()
     if not change:
-        change = store.open_change(one.name) or store.new_change(clock.now(), asked(one.name, mode=mode))
+        change = store.open_change(one.name) or store.new_change(clock.now(), asked(loaded, one.name, mode=mode))
     why = store.asked(change)
     refuse_strangers(change, change_servers(store, change), [one.name])
     keyid = own_keyid() if loaded.policy.separate_approver else ""
     if keyid:
         add_operator(store, change, keyid, who(), clock.now())
-    about = Circumstances(who(), {key: str(why.get(key, "")) for key in ("ticket", "reason")}, tool())
+    reasons = {key: str(why.get(key, "")) for key in ("ticket", "reason")}
+    about = Circumstances(who(), reasons, tool(), loaded.rehearsal_of)
     shell = LazyShell(loaded, one)
     return Run(lambda: step_context(loaded, one, mode, shell), shell, store, change, about, _display)
 
@@ -109,32 +112,43 @@ _TODO = {
 
 
 def asked(
-    *servers: str, mode: str, steps: tuple[str, ...] = (), why: Mapping[str, str] | None = None
+    site: Site, *servers: str, mode: str, steps: tuple[str, ...] = (), why: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Give what ``change.json`` says was asked for.
 
     Args:
+        site: The site; when it rehearses another one, that is said too.
         servers: Names of the servers the change is about.
         mode: ``plan`` or ``apply``.
         steps: Step ids; empty when the steps are run one by one.
         why: Ticket and reason.
     """
-    return {"servers": list(servers), "mode": mode, "steps": list(steps), "who": who(), "tool": tool(), **(why or {})}
+    mark = {"rehearsal": site.rehearsal_of} if site.rehearsal else {}
+    return {
+        "servers": list(servers),
+        "mode": mode,
+        "steps": list(steps),
+        "who": who(),
+        "tool": tool(),
+        **(why or {}),
+        **mark,
+    }
 
 
 def step_context(site: Site, server: Server, mode: str, shell: Shell) -> StepContext:
     """Give a context for one step: the time is now, the ports are real."""
     clock = SystemClock()
-    wanted = Wanted(site, server, mode, clock.now(), load_roots(site.authority.roots))
+    wanted = Wanted(site, server, mode, clock.now(), trusted_roots(site))
     resolver = DnsResolver(site.dns.server or None)
     return StepContext(
         wanted=wanted,
         shell=shell,
-        prober=SmtpProber(),
+        prober=StandInProber(SmtpProber()) if site.rehearsal else SmtpProber(),
         resolver=resolver,
         authority=authority_of(site),
         clock=clock,
         workspace=_NoWorkspace(),
+        peers=SitePeers(lambda name: LazyShell(site, site.server(name))),
     )
 
 
@@ -150,6 +164,15 @@ class _NoWorkspace:
     def history(self) -> History:
         raise RuntimeError
 
+    def remembered_names(self) -> dict[str, tuple[str, ...]]:
+        return {}
+
+    def verified(self) -> dict[str, str]:
+        return {}
+
+    def recalled(self, server: str, step: str) -> dict[str, Any]:
+        raise RuntimeError(server, step)
+
     def before(self, state: object) -> None:
         raise RuntimeError(state)
 
@@ -164,7 +187,9 @@ class _NoWorkspace:
 
 
 def authority_of(site: Site) -> Authority:
-    """Give the site's authority."""
+    """Give the site's authority; in a rehearsal the lab's CA, whoever the site's is."""
+    if site.rehearsal:
+        return LabAuthority(site.rehearsal.authority)
     settings = site.authority
     if isinstance(settings, FolderAuthoritySettings):
         return FolderAuthority(settings.outbox, settings.inbox)
@@ -249,22 +274,23 @@ def site_jobs(site: Site, asked_for: Asked, why: Mapping[str, str]) -> list[Serv
     return jobs_for(
         site,
         asked_for,
-        RunStore(asked_for.runs, site.name),
+        store_of(site, asked_for.runs),
         SystemClock(),
-        lambda servers: asked(*servers, mode=asked_for.mode, steps=steps, why=why),
+        lambda servers: asked(site, *servers, mode=asked_for.mode, steps=steps, why=why),
         Circumstances(who(), {}, tool()),
     )
 
 
-def check_site(site: Site, workers: int) -> list[CheckRow]:
+def check_site(site: Site, workers: int, keep: Keep | None = None) -> list[CheckRow]:
     """Check everything a change on this site needs; reads only.
 
     Args:
         workers: Servers asked at once.
+        keep: Takes what was read of a server, and tells of it in a row of its own; called from several threads.
     """
     with ThreadPoolExecutor(workers) as pool:
         asked_servers = [
-            pool.submit(check_server, server, partial(winrm_shell, site, server)) for server in site.servers
+            pool.submit(check_server, site, server, partial(winrm_shell, site, server), keep) for server in site.servers
         ]
         rows = [check_authority(site, authority_of(site))]
         return rows + [row for future in asked_servers for row in future.result()]
@@ -272,7 +298,7 @@ def check_site(site: Site, workers: int) -> list[CheckRow]:
 
 def standing(site: Site, runs: Path) -> list[tuple[str, str, dict[str, Record]]]:
     """Give server name, newest change id and last record per step, for every server of a site."""
-    store = RunStore(runs, site.name)
+    store = store_of(site, runs)
     rows = []
     for server in site.servers:
         changes = [change for change in store.changes() if server.name in store.asked(change).get("servers", ())]
@@ -281,7 +307,9 @@ def standing(site: Site, runs: Path) -> list[tuple[str, str, dict[str, Record]]]
     return rows
 
 
-def open_lab(*, sites: int, servers: int, version: str = "SE", faults: Sequence[str] = ()) -> Lab:
+def open_lab(
+    *, sites: int, servers: int, version: str = "SE", faults: Sequence[str] = (), subscribed: bool = False
+) -> Lab:
     """Give a lab, not yet started.
 
     Raises:
@@ -290,4 +318,4 @@ def open_lab(*, sites: int, servers: int, version: str = "SE", faults: Sequence[
     from tlsrunbook.lab.faults import FaultBoard  # noqa: PLC0415 - the lab is only imported where it runs
     from tlsrunbook.lab.lab import Lab  # noqa: PLC0415
 
-    return Lab(sites=sites, servers=servers, version=version, faults=FaultBoard(*faults))
+    return Lab(sites=sites, servers=servers, version=version, faults=FaultBoard(*faults), subscribed=subscribed)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from adapters_csr import new_csr
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -40,6 +41,10 @@ def inbox(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def ca() -> LabCA:
     return LabCA()
+
+
+def texts(authority: FolderAuthority) -> tuple[str, ...]:
+    return tuple(note.text for note in authority.notes)
 
 
 def pem(certificate: x509.Certificate) -> bytes:
@@ -159,7 +164,7 @@ def test_the_reply_is_found_by_key_whatever_its_file_is_called(
     (inbox / "another.cer").write_bytes(ca.reply(ca.issue(new_csr("mx9.london.example.net"))))
     (inbox / name).write_bytes(reply)
     assert authority.collect(csr, LABEL) == reply
-    assert authority.notes == ("another.cer: nothing for this CSR's key",)
+    assert texts(authority) == ("another.cer: nothing for this CSR's key",)
 
 
 def test_a_reply_in_pkcs7_is_handed_on_as_it_came(authority: FolderAuthority, inbox: Path, ca: LabCA) -> None:
@@ -200,7 +205,7 @@ def test_of_two_replies_for_one_key_the_later_issued_counts(authority: FolderAut
     reply = authority.collect(csr, LABEL)
     assert reply is not None
     assert read_reply(reply)[0] == new.public_bytes(Encoding.DER)
-    assert authority.notes == ("b-old.pem: has a certificate for this key that was issued earlier",)
+    assert texts(authority) == ("b-old.pem: has a certificate for this key that was issued earlier",)
 
 
 def test_what_is_passed_over_is_told_with_the_reason(authority: FolderAuthority, inbox: Path) -> None:
@@ -210,7 +215,7 @@ def test_what_is_passed_over_is_told_with_the_reason(authority: FolderAuthority,
     (inbox / "large.cer").write_bytes(bytes(MAX_FILE + 1))
     (inbox / "folder.cer").mkdir()
     assert authority.collect(csr, LABEL) is None
-    notes = dict(note.split(": ", 1) for note in authority.notes)
+    notes = dict(note.split(": ", 1) for note in texts(authority))
     assert list(notes) == ["csr.txt", "empty.cer", "large.cer"]
     assert "1 MiB" in notes["large.cer"]
     assert "request" in notes["csr.txt"].lower()
@@ -231,14 +236,30 @@ def test_a_file_that_may_not_be_read_is_told_and_the_others_are_read(
 
     monkeypatch.setattr(Path, "open", open_unless_locked)
     assert authority.collect(csr, LABEL) is not None
-    assert authority.notes == ("a-locked.cer: cannot be read (Permission denied)",)
+    assert texts(authority) == ("a-locked.cer: cannot be read (Permission denied)",)
 
 
 def test_many_files_for_other_keys_make_one_note(authority: FolderAuthority, inbox: Path, ca: LabCA) -> None:
     for number in range(7):
-        (inbox / f"{number}.cer").write_bytes(ca.reply(ca.issue(new_csr())))
+        (inbox / f"{number}.cer").write_bytes(ca.reply(ca.issue(new_csr("mx9.london.example.net"))))
     assert authority.collect(new_csr(), LABEL) is None
-    assert authority.notes == ("0.cer, 1.cer, 2.cer, 3.cer, 4.cer and 2 more files: nothing for this CSR's key",)
+    assert not any(note.concerns for note in authority.notes), "the replies of other servers are nobody's trouble"
+    assert texts(authority) == ("0.cer, 1.cer, 2.cer, 3.cer, 4.cer and 2 more files: nothing for this CSR's key",)
+
+
+def test_a_certificate_for_the_same_name_and_another_key_is_told_by_its_thumbprint(
+    authority: FolderAuthority, inbox: Path, ca: LabCA
+) -> None:
+    old = ca.issue(new_csr())
+    (inbox / "last-year.cer").write_bytes(ca.reply(old))
+    assert authority.collect(new_csr(), LABEL) is None
+    (note,) = authority.notes
+    thumbprint = old.fingerprint(hashes.SHA1()).hex().upper()
+    assert note.text.startswith(
+        f"last-year.cer: a certificate for mx1.london.example.net with another key, thumbprint {thumbprint}"
+    )
+    assert note.concerns
+    assert "this very CSR" in note.todo
 
 
 def test_the_inbox_is_only_read(authority: FolderAuthority, inbox: Path, ca: LabCA) -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from tlsrunbook.certificates.facts import certificate_facts
 from tlsrunbook.certificates.kinds import KINDS
-from tlsrunbook.certificates.reply import MAX_BYTES, MAX_ZIP_ENTRIES, read_reply
+from tlsrunbook.certificates.reply import MAX_BYTES, MAX_ZIP_ENTRIES, holds_private_key, read_reply
 from tlsrunbook.errors import BadCertificateFile
 
 LEAF = make(FQDN, own_key=key("reply"), signer=world().intermediate, serial=4711)
@@ -210,6 +210,28 @@ INSTEAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "ZIP of very many": ("too-large", lambda: zipped(*((f"{n}", b"") for n in range(MAX_ZIP_ENTRIES + 1)))),
     "far too large": ("too-large", lambda: bytes(MAX_BYTES + 1)),
 }
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda: PEM + private(),
+        lambda: private(encryption=True) + PEM,
+        lambda: (PEM + private()).decode().encode("utf-16"),
+        lambda: private(encoding=Encoding.DER),
+        lambda: PEM + private()[:-40],
+        pfx,
+        lambda: zipped(("m.pem", PEM), ("m.key", private())),
+        lambda: zipped(("m.pem", PEM), ("m.pfx", pfx())),
+    ],
+)
+def test_a_private_key_is_found_wherever_it_stands(content: Callable[[], bytes]) -> None:
+    assert holds_private_key(content())
+
+
+@pytest.mark.parametrize("shape", [*WHOLE, *ALONE])
+def test_no_private_key_is_seen_where_there_is_none(shape: str) -> None:
+    assert not holds_private_key({**WHOLE, **ALONE}[shape])
 
 
 @pytest.mark.parametrize("case", INSTEAD)

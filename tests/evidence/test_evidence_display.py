@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import escape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -105,6 +106,15 @@ def test_what_would_be_sent_is_shown_when_nothing_was() -> None:
 def test_planned_and_made_changes_are_told_apart() -> None:
     assert "Changes made" in both(a_record())[0]
     assert "Changes planned" in both(a_record(status=Status.UNKNOWN))[0]
+
+
+def test_a_rehearsal_says_so_before_anything_else() -> None:
+    words = "REHEARSAL on a lab of sites/<london>.toml: no real server was touched"
+    record = a_record(rehearsal="sites/<london>.toml")
+    assert text(record, "Step", "").splitlines()[0] == words
+    assert escape(words) in html(record, "Step", "")
+    assert html(record, "Step", "").index("REHEARSAL") < html(record, "Step", "").index(record.server)
+    assert "REHEARSAL" not in text(a_record(), "Step", "") + html(a_record(), "Step", "")
 
 
 @pytest.mark.parametrize("status", Status)

@@ -16,8 +16,8 @@ from tlsrunbook.exchange import bootstrap
 from tlsrunbook.exchange.frames import lines
 
 # When a script changes on purpose, say so here. Before a release, run it once on a real Exchange (docs: known gaps).
-LAUNCHER = "4696ed4dab6de3e9b2c3f47413084962f7ea4a51686df26d932757553021384b"
-SCRIPT = "383836b47d73036673d5bfd67641e3813a6ede0d067aad8986290722fc1fed9b"
+LAUNCHER = "62f00167677a039fc01a79dacf370410a5217672a6723fe4e8f743b5cd3601ca"
+SCRIPT = "1017f76697f68a5c6efa4c468cb6df4101cd8359fb3467fe216b6efd52e0fe32"
 
 _FILES = ("launcher.ps1", "bootstrap.ps1")
 
@@ -166,10 +166,16 @@ def test_every_cmdlet_the_builders_know_is_loaded_on_the_server() -> None:
     sources = [item.read_text(encoding="utf-8") for item in folder.iterdir() if item.name.startswith("cmdlets")]
     names = {name for text in sources for name in re.findall(r"\"([A-Z][a-z]+-[A-Z][A-Za-z]+)\"", text)}
     assert "New-SendConnector" in names
-    own = {name for name in names if name.endswith("-StoreCertificate")}
+    own = {name for name in names if name.endswith(("-StoreCertificate", "-ServerFile"))}
     assert all(f"function {name} {{" in bootstrap.script() for name in own)
     patterns = _loaded_patterns()
     assert [name for name in sorted(names - own) if not any(pattern.fullmatch(name) for pattern in patterns)] == []
+
+
+def test_all_three_file_functions_take_the_documented_parameters() -> None:
+    for name, parameters in (("Get", "Folder"), ("Set", "Path Data"), ("Remove", "Path")):
+        (body,) = re.findall(rf"function {name}-ServerFile \{{\n(.*?)\n\$ErrorAction", bootstrap.script(), re.DOTALL)
+        assert re.findall(r"\]\$(\w+)", body) == parameters.split()
 
 
 def test_all_three_store_functions_take_the_documented_parameters() -> None:

@@ -73,6 +73,16 @@ def test_2007_imports_from_a_path_and_says_so_when_there_is_none() -> None:
         cmdlets.import_certificate(target("2007"), b"DER", path="c:\\a.cer", exportable=True)
 
 
+def test_an_account_without_the_parameter_is_not_taken_for_exchange_2007() -> None:
+    hidden = {"Import-ExchangeCertificate": frozenset({"Server", "Instance"})}
+    assert cmdlets.takes_certificate_as_bytes(target("SE", parameters=hidden))
+    with pytest.raises(UsageError, match="management role hides it"):
+        cmdlets.import_certificate(target("SE", parameters=hidden), b"DER")
+    assert not cmdlets.takes_certificate_as_bytes(target("2007"))
+    capable = {"Import-ExchangeCertificate": frozenset({"Path", "Password"})}
+    assert not cmdlets.takes_certificate_as_bytes(target("SE", parameters=capable)), "what it reports goes first"
+
+
 def test_enabling_answers_the_question_about_the_default_certificate() -> None:
     assert cmdlets.enable_smtp(target(), THUMBPRINT).parameters == (
         ("Server", "MBX1"),

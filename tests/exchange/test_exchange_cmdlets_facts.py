@@ -62,6 +62,7 @@ def every_command(server: Target) -> list[Command]:
         cmdlets.get_transport_service(server),
         cmdlets.get_certificates(server),
         cmdlets.get_certificate(server, thumbprint),
+        cmdlets.get_exportable(server, thumbprint),
         cmdlets.new_certificate_request(server, "CN=a.example", ("a.example",), friendly_name="a"),
         cmdlets.import_certificate(server, b"x", exportable=True, friendly_name="a", password=secret),
         cmdlets.export_certificate(server, thumbprint, secret),
@@ -77,8 +78,8 @@ def every_command(server: Target) -> list[Command]:
         cmdlets.new_send_connector(server, "A", send["address_spaces"], **without(send, "address_spaces")),
         cmdlets.remove_send_connector(server, "A"),
         cmdlets.get_edge_subscriptions(server),
-        cmdlets.start_edge_synchronization(server),
-        cmdlets.test_edge_synchronization(server),
+        cmdlets.start_edge_synchronization(server, "EDGE1"),
+        cmdlets.test_edge_synchronization(server, "EDGE1"),
         cmdlets.get_accepted_domains(server),
     ]
 

@@ -13,6 +13,7 @@ from tlsrunbook.exchange.command import RemoteFault, Reply
 from tlsrunbook.exchange.decode import (
     decode_accepted_domains,
     decode_certificates,
+    decode_edge_start,
     decode_edge_subscriptions,
     decode_edge_synchronization,
     decode_exchange_server,
@@ -22,7 +23,7 @@ from tlsrunbook.exchange.decode import (
     decode_transport_service,
     server_state,
 )
-from tlsrunbook.exchange.state import AddressSpace
+from tlsrunbook.exchange.state import AddressSpace, EdgeSync
 from tlsrunbook.exchange.version import ExchangeVersion
 
 CASES = json.loads((Path(__file__).parent / "cases" / "decode_connectors.json").read_text("utf-8"))
@@ -147,8 +148,40 @@ def test_subscriptions_synchronization_and_domains_are_read() -> None:
     assert decode_edge_subscriptions(Reply(({"Name": "Edge1"},))) == ("EDGE1",)
     assert decode_edge_subscriptions(Reply()) == ()
     normal = {"Name": "Edge1", "SyncStatus": "Normal", "FailureDetail": None}
-    assert decode_edge_synchronization(Reply((normal,))) == (("EDGE1", "Normal"),)
+    assert decode_edge_synchronization(Reply((normal,))) == (EdgeSync("EDGE1", "Normal"),)
     assert decode_accepted_domains(Reply(({"DomainName": "*.Contoso.local"},))) == ("*.contoso.local",)
+
+
+@pytest.mark.parametrize(
+    ("status", "connectors", "in_step", "failed"),
+    [
+        ("Normal", "Synchronized", True, False),
+        ("Normal", None, True, False),
+        ("Normal", "NotSynchronized", False, False),
+        ("Inconclusive", "Synchronized", False, False),
+        ("Failed", "NotSynchronized", False, True),
+        ("FailedUrgent", "NotSynchronized", False, True),
+        ("CouldNotConnect", "NotSynchronized", False, True),
+    ],
+)
+def test_an_edge_is_in_step_when_its_send_connectors_are_there(
+    status: str, connectors: str | None, in_step: bool, failed: bool
+) -> None:
+    row = {"Name": "edge1", "SyncStatus": status, "FailureDetail": "why", "SendConnectorStatus": connectors}
+    (sync,) = decode_edge_synchronization(Reply((row,)))
+    assert (sync.edge, sync.detail, sync.in_step, sync.failed) == ("EDGE1", "why", in_step, failed)
+
+
+def test_what_failed_at_starting_edgesync_is_told_for_the_edge_that_was_meant() -> None:
+    rows = (
+        {"Name": "EDGE1", "Result": "Success", "FailureDetails": None},
+        {"Name": "edge2", "Result": "CouldNotConnect", "FailureDetails": "50636 is unavailable"},
+        {"Name": "EDGE2", "Result": "Incomplete"},
+    )
+    assert decode_edge_start(Reply(rows), "EDGE1") == ""
+    assert decode_edge_start(Reply(rows), "EDGE2") == "CouldNotConnect: 50636 is unavailable; Incomplete"
+    with pytest.raises(DecodeError, match="holds errors"):
+        decode_edge_start(Reply((), (), (RemoteFault("no"),)), "EDGE1")
 
 
 @pytest.mark.parametrize(("subscriptions", "subscribed"), [((), False), (("EDGE1",), True)])
@@ -167,7 +200,7 @@ def test_the_state_is_put_together(subscriptions: tuple[str, ...], subscribed: b
     )
     assert (state.name, state.fqdn, state.is_edge, state.role) == ("EDGE1", "edge1.example.internal", True, "Edge")
     assert str(state.version) == "15.2.1748.39"
-    assert state.edge_subscribed is subscribed
+    assert (state.edge_subscribed, state.edge_subscriptions) == (subscribed, subscriptions)
     assert (state.receive_connectors, state.send_connectors) == (receive, send)
     assert (state.internal_transport_thumbprint, state.intermediates) == (THUMBPRINT, {"A" * 40})
 

@@ -21,6 +21,7 @@ from tlsrunbook.exchange.decode import (
     decode_store,
     thumbprint_of,
 )
+from tlsrunbook.secret import Secret, SecretBytes
 
 BEFORE, AFTER = datetime(2026, 11, 24, tzinfo=UTC), datetime(2027, 6, 1, 12, 30, tzinfo=UTC)
 
@@ -88,7 +89,7 @@ def test_raw_data_alone_is_rebuilt_and_what_it_cannot_tell_stays_unknown(how: st
     assert certificate.names == ("mail.example.com", "mx.example.com")
     assert certificate.key_size == 2048
     assert (certificate.subject, certificate.issuer, certificate.tls_certificate_name) == ("", "", "")
-    assert (certificate.services, certificate.has_private_key, certificate.self_signed) == (None, None, None)
+    assert (certificate.services, certificate.has_private_key, certificate.self_signed) == (None, None, False)
     assert certificate.status == "Unknown"
     assert not certificate.serves_smtp
 
@@ -190,13 +191,17 @@ def test_an_import_may_or_may_not_report_its_thumbprint() -> None:
         decode_import(Reply(({"Thumbprint": "soon"},)))
 
 
-def test_an_export_gives_bytes_and_an_error_shows_none_of_them() -> None:
-    assert decode_export(Reply(({"FileData": "UEZY"},))) == b"PFX"
-    with pytest.raises(DecodeError, match="FileData is empty"):
-        decode_export(Reply(({"FileData": None},)))
-    with pytest.raises(DecodeError, match="FileData is not base64") as caught:
-        decode_export(Reply(({"FileData": "private!"},)))
-    assert "private" not in str(caught.value)
+def test_an_export_gives_secret_bytes_and_an_error_shows_none_of_them() -> None:
+    found = decode_export(Reply(({"FileData": Secret("UEZY")},)))
+    assert found == SecretBytes(b"PFX")
+    assert "PFX" not in f"{found} {found!r}"
+    for value, what in ((None, "is empty"), (Secret(""), "is empty"), (Secret("private!"), "is not base64")):
+        with pytest.raises(DecodeError, match=f"FileData {what}") as caught:
+            decode_export(Reply(({"FileData": value},)))
+        assert "private" not in str(caught.value)
+    with pytest.raises(DecodeError, match="FileData is no secret") as caught:
+        decode_export(Reply(({"FileData": "UEZY"},)))
+    assert "UEZY" not in str(caught.value)
 
 
 def test_a_store_entry_is_bytes_under_their_own_thumbprint() -> None:

@@ -60,6 +60,7 @@ def compact(facts: dict[str, Any]) -> dict[str, Any]:
         "windows": facts["version_windows"]["parameters"],
         "exchange_2007": without_sources(facts["exchange_2007"]),
         "builds": [[name, build] for name, build, _ in facts["builds"]["milestones"]],
+        "sha256_since": facts["builds"]["boundaries"]["default_cert_sha256_on_fresh_install"],
         "se_min": facts["builds"]["boundaries"]["se_min"],
         "enums": without_sources(facts["enums"]),
         "usage_types": without_sources(facts["usage_types"]),

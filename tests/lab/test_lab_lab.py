@@ -21,6 +21,7 @@ from tlsrunbook.errors import UsageError
 from tlsrunbook.lab.exchange.keys import KeyRing
 from tlsrunbook.lab.faults import FaultBoard
 from tlsrunbook.lab.lab import Lab
+from tlsrunbook.lab.places import plan_world
 from tlsrunbook.site import load_site
 
 
@@ -188,12 +189,23 @@ def test_a_folder_of_ones_own_is_kept_and_the_labs_files_are_not(tmp_path: Path)
 
 
 def test_a_start_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
-    lab = Lab(1, 1, "1999", folder=tmp_path, keys=KeyRing())
-    with pytest.raises(UsageError):
+    edge = plan_world(1, 1)
+    lab = Lab(version="15.0.516.32", plan=edge, folder=tmp_path, keys=KeyRing())
+    with pytest.raises(UsageError, match="no Edge Transport role"):
         lab.start()
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(UsageError, match="does not run"):
         lab.server("london", "EDGE1")
+
+
+def test_a_version_that_is_none_is_said_at_once() -> None:
+    with pytest.raises(UsageError, match="no Exchange version"):
+        Lab(version="1999")
+
+
+def test_a_version_without_the_edge_role_has_mailbox_servers_alone() -> None:
+    (site,) = Lab(1, 3, "15.0.516.32").plan
+    assert [server.name for server in site.servers] == ["MBX1", "MBX2", "MBX3"]
 
 
 def test_a_fault_closes_the_port_at_once_and_its_end_opens_it_at_once() -> None:

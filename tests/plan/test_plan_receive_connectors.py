@@ -5,7 +5,7 @@ from __future__ import annotations
 from worlds import make_state, receive, target_of
 
 from tlsrunbook.plan.model import Reverse
-from tlsrunbook.plan.receive_connectors import naming_one_of, receive_items
+from tlsrunbook.plan.receive_connectors import receive_items
 
 OLD, NEW = "<I>CN=Old CA<S>CN=mx1.example.com", "<I>CN=Good CA<S>CN=mx1.example.com"
 TARGET = target_of(make_state())
@@ -24,15 +24,3 @@ def test_undo_gives_the_former_name_back_or_none() -> None:
         assert isinstance(item.undo, Reverse)
         assert item.undo.pipelines[0][0].get("TlsCertificateName") == undone
         assert item.changes[0].have == undone
-
-
-def test_connectors_naming_a_superseded_certificate_are_found_in_any_case() -> None:
-    state = make_state(
-        receive_connectors=(receive(tls_certificate_name=OLD.lower()), receive("B", tls_certificate_name=NEW))
-    )
-    assert [connector.name for connector in naming_one_of(state, frozenset({OLD}))] == ["Default EDGE1"]
-
-
-def test_connectors_that_name_none_are_never_found() -> None:
-    state = make_state(receive_connectors=(receive(), receive("B", tls_certificate_name=None)))
-    assert naming_one_of(state, frozenset({OLD})) == ()

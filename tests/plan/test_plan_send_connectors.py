@@ -227,7 +227,7 @@ def _by_name(state: ServerState) -> list[SendConnector]:
 @given(servers())
 def test_applying_is_idempotent(state: ServerState) -> None:
     target = target_of(state)
-    as_told = replace(state, send_connectors=as_applied(three(state), state, target))
+    as_told = replace(state, send_connectors=as_applied(three(state), state))
     assert connector_items(three(state), as_told, target) == ()
     assert items_on(applied(state)) == ()
 
@@ -254,7 +254,7 @@ def test_exchanges_own_rules_are_kept_by_plan_and_undo(state: ServerState) -> No
 @given(servers())
 def test_afterwards_every_domain_takes_the_connector_that_names_it(state: ServerState) -> None:
     wanted = three(state)
-    connectors = as_applied(wanted, state, target_of(state))
+    connectors = as_applied(wanted, state)
     for one in wanted:
         for domain in one.domains:
             taken = route(connectors, domain, state.name)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from worlds import AT, FQDN, certificate, make_site, make_state
 
-from tlsrunbook.plan.target import adequate, chosen_certificate, covers, due, superseded_names
+from tlsrunbook.plan.target import adequate, chosen_certificate, covers, due
 
 SITE = make_site()
 SERVER = SITE.servers[0]
@@ -101,41 +101,3 @@ def test_due_is_the_renewal_time_of_the_site(left: int, is_due: bool) -> None:
 def test_due_follows_the_site_file() -> None:
     site = make_site(certificate={"renew_before_days": 10})
     assert not due(certificate(not_after=AT + 11 * DAY), site, AT)
-
-
-NEW = certificate("B", issuer="CN=Good CA 2")
-
-
-@pytest.mark.parametrize(
-    ("old", "is_superseded"),
-    [
-        (certificate("A"), True),
-        (certificate("A", not_after=AT - DAY, status="DateInvalid"), True),
-        (certificate("A", issuer="CN=Good CA 2"), False),
-        (certificate("A", status="PendingRequest"), False),
-        (certificate("A", self_signed=True), False),
-        (certificate("A", names=("other.example.com",)), False),
-        (certificate("A", names=("*.example.com",)), False),
-        (certificate("A", names=(FQDN, "client.example.com")), False),
-        (certificate("A", tls_certificate_name=""), False),
-    ],
-    ids=[
-        "same FQDN from another CA",
-        "expired",
-        "same issuer and subject: the name goes on",
-        "a request",
-        "self-signed",
-        "another FQDN",
-        "a wildcard serves names that the new one does not carry",
-        "so does one with further names",
-        "one without a name would mean every connector that names none",
-    ],
-)
-def test_superseded(old: Any, is_superseded: bool) -> None:
-    names = superseded_names(make_state(old, NEW), NEW, SERVER)
-    assert names == ({old.tls_certificate_name} if is_superseded else frozenset())
-
-
-def test_while_the_new_one_is_not_issued_it_is_taken_to_carry_the_servers_names() -> None:
-    old, other = certificate("A"), certificate("B", names=(FQDN, "client.example.com"), issuer="CN=Good CA 2")
-    assert superseded_names(make_state(old, other), None, SERVER) == {old.tls_certificate_name}

@@ -122,6 +122,12 @@ def test_confirm_dns(addresses: Any, endpoints: dict[str, tuple[str, ...]], expe
     assert rules(confirm_dns(make_site().servers[0], addresses, endpoints)) == expected
 
 
+def test_the_server_that_answers_is_the_one_that_is_meant_in_any_case() -> None:
+    server = make_site().servers[0]
+    assert confirm_server(make_state(name="edge1"), server) == ()
+    assert rules(confirm_server(make_state(name="EDGE2"), server)) == {"another-server": "refuse"}
+
+
 def test_every_rule_has_a_case() -> None:
     seen = {rule for *_, expected in CASES.values() for rule in expected}
     assert seen | {"dns-silent", "dns-no-address", "dns-other-address", "another-server"} == RULES.keys()

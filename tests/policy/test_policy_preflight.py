@@ -126,6 +126,13 @@ def test_an_answer_is_imported_where_its_key_is_and_nowhere_else(shape: str) -> 
     assert "MBX1 holds no private key for any certificate in the file" in finding.message
 
 
+def test_on_2007_the_same_is_said_before_the_file_is_put_there() -> None:
+    command = Command.of("Set-ServerFile", Path="C:\\x\\tlsrunbook-0123456789abcdef.cer", Data=answer(0, "der"))
+    assert preflight((command,), waiting(request_key=0)) == ()
+    (finding,) = preflight((command,), waiting(request_key=1))
+    assert finding.rule == "cert-import-no-key"
+
+
 def test_an_import_is_not_judged_where_nobody_can_tell() -> None:
     pfx = Command.of("Import-ExchangeCertificate", FileData=answer(0, "der"), Password=Secret("x"))
     assert preflight((pfx,), waiting(request_key=1)) == ()

@@ -10,11 +10,12 @@ from certificate_factory import AT, FQDN, Made, csr_for, key, make, with_sha1, w
 from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from worlds import make_state, send
 
 from tlsrunbook.certificates.csr import Csr, read_csr
 from tlsrunbook.certificates.facts import certificate_facts
 from tlsrunbook.policy.finding import Severity
-from tlsrunbook.policy.reply import RULES, ReplyVerdict, judge_reply
+from tlsrunbook.policy.reply import RULES, ReplyVerdict, judge_reply, mutual_tls
 
 CASES: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "cases" / "reply.toml").read_text("utf-8"))
 DEFAULT_SEND = ["intermediate", "upper"]
@@ -91,7 +92,7 @@ def test_each_finding_says_what_was_seen_and_what_to_do(name: str) -> None:
 
 def test_every_reply_rule_has_a_case() -> None:
     fired = {finding.split(":")[0] for case in CASES.values() for finding in case["findings"]}
-    assert {rule for rule in RULES if not rule.startswith("csr-")} - fired == {"verifier"}
+    assert {rule for rule in RULES if not rule.startswith("csr-")} - fired == {"verifier", "no-clientauth-mutual-tls"}
 
 
 def test_missing_intermediate_is_named_with_its_address() -> None:
@@ -133,6 +134,23 @@ def test_what_the_verifier_alone_refuses_does_not_pass_silently() -> None:
     (finding,) = judge_reply(sent, csr_of({}), [name, FQDN], AT, world().roots).findings
     assert (finding.rule, finding.severity) == ("verifier", Severity.REFUSE)
     assert name in finding.message
+
+
+@pytest.mark.parametrize(
+    ("ekus", "secure", "told"),
+    [
+        (["serverAuth"], True, True),
+        (["serverAuth"], False, False),
+        (["serverAuth", "clientAuth"], True, False),
+        ([], True, False),
+    ],
+)
+def test_mutual_tls_is_told_of_where_a_connector_uses_it(ekus: list[str], secure: bool, told: bool) -> None:
+    facts = certificate_facts(leaf_of({"ekus": ekus}, -10).der)
+    connectors = (send("To the bank", domain_secure_enabled=secure), send("Everybody else"))
+    found = mutual_tls(facts, make_state(send_connectors=connectors))
+    assert [(one.rule, one.severity) for one in found] == [("no-clientauth-mutual-tls", Severity.INFO)] * told
+    assert all("send connector To the bank of EDGE1" in one.message for one in found)
 
 
 @settings(max_examples=40, deadline=None)

@@ -17,7 +17,7 @@ def world(*others: SendConnector) -> tuple[tuple[WantedConnector, ...], tuple[Se
     state = make_state(certificate(), send_connectors=others)
     site = make_site()
     wanted = wanted_connectors(site.send_connectors, site.servers[0], target_of(state), "<I>a<S>b")  # type: ignore[arg-type]
-    return wanted, as_applied(wanted, state, target_of(state))
+    return wanted, as_applied(wanted, state)
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_every_example_value_of_a_key_is_valid_where_it_stands() -> None:
             continue
         target: Any = data
         for part in key.table.split(".") if key.table else []:
-            target = target[part.removesuffix("[]")]
+            target = target.setdefault(part.removesuffix("[]"), {})  # a table that the example has no use for
             target = target[0] if part.endswith("[]") else target
         example = key.field.examples[0] if key.field.examples else None
         target[key.name] = example.isoformat() if isinstance(example, date) else example

@@ -21,6 +21,8 @@ CHECKS: dict[str, Callable[[str], str]] = {
     "host": names.host,
     "smart_host": names.smart_host,
     "resolver": names.resolver,
+    "binding": names.binding,
+    "ip_range": names.ip_range,
     "netbios": names.netbios,
     "site_name": values.site_name,
 }

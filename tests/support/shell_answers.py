@@ -116,9 +116,13 @@ def _send(one: SendConnector) -> dict[str, Projected]:
     }
 
 
+def _subscriptions(state: ServerState) -> tuple[str, ...]:
+    return state.edge_subscriptions or (("EDGE1",) if state.edge_subscribed else ())
+
+
 _READS: Mapping[str, Callable[[ServerState], list[dict[str, Projected]]]] = {
     "Get-ExchangeServer": _server,
-    "Get-EdgeSubscription": lambda state: [{"Name": "EDGE1"}] if state.edge_subscribed else [],
+    "Get-EdgeSubscription": lambda state: [{"Name": name} for name in _subscriptions(state)],
     "Get-ExchangeCertificate": lambda state: [_certificate(one) for one in state.certificates],
     "Get-TransportService": _transport,
     "Get-TransportServer": _transport,

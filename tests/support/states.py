@@ -158,7 +158,8 @@ def make_state(*certificates: ExchangeCertificate, **changes: Any) -> ServerStat
         "send_connectors": (),
         "intermediates": frozenset(),
     }
-    return ServerState(**{**given, **changes})
+    subscriptions = ("EDGE1",) if changes.get("edge_subscribed") else ()
+    return ServerState(**{**given, "edge_subscriptions": subscriptions, **changes})
 
 
 def target_of(state: ServerState, parameters: Mapping[str, frozenset[str]] = PARAMETERS) -> Target:

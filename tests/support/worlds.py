@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from shell_answers import Answer, answer_read
@@ -32,6 +32,8 @@ from states import (
 from tlsrunbook.exchange.command import Greeting, Pipeline, Reply
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.plan.model import Plan
+from tlsrunbook.ports import Note
+from tlsrunbook.secret import Secret
 from tlsrunbook.site import Site
 from tlsrunbook.smtp.facts import ProbeFacts, ProbeOutcome
 from tlsrunbook.steps.model import StepContext, Wanted
@@ -46,6 +48,7 @@ __all__ = [
     "SITE",
     "Given",
     "MemoryAuthority",
+    "MemoryPeers",
     "MemoryWorkspace",
     "ScriptedShell",
     "becomes",
@@ -134,12 +137,24 @@ class MemoryWorkspace:
     events: list[str] = field(default_factory=list)
     plans: list[Plan] = field(default_factory=list)
     states: list[ServerState] = field(default_factory=list)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    seen_on_wire: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
 
     def keep(self, name: str, content: bytes) -> None:
         assert self.files.setdefault(name, content) == content, f"{name} is written over"
 
     def remembered_default(self) -> str:
         return self.default
+
+    def remembered_names(self) -> Mapping[str, tuple[str, ...]]:
+        return self.names
+
+    def verified(self) -> Mapping[str, str]:
+        return self.seen_on_wire
+
+    def recalled(self, server: str, step: str) -> Mapping[str, Any]:
+        return self.others.get((server, step), {})
 
     def before(self, state: ServerState) -> None:
         self.events.append("before")
@@ -166,6 +181,7 @@ class MemoryAuthority:
     held: set[str] = field(default_factory=set)
     submitted: list[str] = field(default_factory=list)
     name: str = "memory"
+    notes: tuple[Note, ...] = ()
 
     def submit(self, csr_pem: str, label: str) -> str:
         self.held.add(csr_pem)
@@ -186,6 +202,7 @@ class Given:
 
     probes: tuple[ProbeFacts, ...] = ()
     addresses_of: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    passed: float = 0.0
 
     def probe(self, endpoint: str, server_name: str) -> tuple[ProbeFacts, ...]:
         assert server_name
@@ -198,7 +215,28 @@ class Given:
         raise AssertionError(domain)
 
     def now(self) -> datetime:
-        return AT
+        return AT + timedelta(seconds=self.passed)
+
+    def pause(self, seconds: float) -> None:
+        self.passed += seconds
+
+
+@dataclass
+class MemoryPeers:
+    """The other servers of the site; the password is always the same, so that a test can look for it."""
+
+    shells: Mapping[str, ScriptedShell] = field(default_factory=dict)
+    password: str = "Planted-One-Time-Password"
+    closed: int = 0
+
+    def shell(self, server: str) -> ScriptedShell:
+        return self.shells[server]
+
+    def one_time_password(self) -> Secret:
+        return Secret(self.password)
+
+    def close(self) -> None:
+        self.closed += 1
 
 
 def probe(outcome: ProbeOutcome = ProbeOutcome.TLS, **changes: Any) -> ProbeFacts:
@@ -224,4 +262,5 @@ def make_context(shell: ScriptedShell, wanted: Wanted | None = None, **ports: An
         authority=ports.get("authority") or MemoryAuthority(),
         clock=given,
         workspace=ports.get("workspace") or MemoryWorkspace(),
+        peers=ports.get("peers") or MemoryPeers(),
     )

@@ -17,15 +17,18 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tlsrunbook.certificates.csr import Csr, read_csr
-from tlsrunbook.certificates.facts import certificate_facts
+from tlsrunbook.certificates.facts import certificate_facts, names_cover
 from tlsrunbook.certificates.loading import load_certificate
 from tlsrunbook.certificates.reply import read_reply
 from tlsrunbook.errors import AuthorityFailed, BadCertificateFile, UsageError
+from tlsrunbook.ports import Note
 
 MAX_FILE = 1024 * 1024
 _LABEL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\Z")
 _MAX_CHAIN = 8
 _LISTED = 5
+_NEWEST = "see that the newest is the one that is meant"
+_OTHER_KEY = "find the CA's reply to this very CSR; a certificate for another key cannot be used on this server"
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class FolderAuthority:
     def __init__(self, outbox: Path, inbox: Path) -> None:
         self._outbox = outbox
         self._inbox = inbox
-        self._notes: tuple[str, ...] = ()
+        self._notes: tuple[Note, ...] = ()
 
     @property
     def name(self) -> str:
@@ -56,8 +59,8 @@ class FolderAuthority:
         return f"folder {self._outbox}"
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What the last :meth:`collect` passed over in the inbox, and why; one sentence each."""
+    def notes(self) -> tuple[Note, ...]:
+        """What the last :meth:`collect` passed over in the inbox, and why."""
         return self._notes
 
     def submit(self, csr_pem: str, label: str) -> str:
@@ -116,18 +119,19 @@ class FolderAuthority:
             AuthorityFailed: The inbox cannot be read.
             BadCertificateFile: It is not a CSR.
         """
-        wanted = read_csr(csr_pem).spki_sha256
-        notes: list[str] = []
+        csr = read_csr(csr_pem)
+        notes: list[Note] = []
         replies = list(self._replies(notes))
-        found = [(leaf, reply) for reply in replies for leaf in reply.certificates if _key(leaf) == wanted]
-        others = [reply.path.name for reply in replies if not any(_key(der) == wanted for der in reply.certificates)]
-        if others:
-            notes.append(f"{_listed(others)}: nothing for this CSR's key")
+        found = [(leaf, reply) for reply in replies for leaf in reply.certificates if _key(leaf) == csr.spki_sha256]
         # The serial decides between two of the same second, so that the choice never depends on the folder's order.
         found.sort(key=lambda pair: (certificate_facts(pair[0]).not_before, certificate_facts(pair[0]).serial))
+        others = [reply for reply in replies if all(reply is not one for _, one in found)]
+        notes += _about_others(others, csr, answered=bool(found))
         if found:
             older = dict.fromkeys(reply.path.name for leaf, reply in found[:-1] if leaf != found[-1][0])
-            notes += [f"{name}: has a certificate for this key that was issued earlier" for name in older]
+            notes += [
+                Note(f"{name}: has a certificate for this key that was issued earlier", _NEWEST) for name in older
+            ]
         self._notes = tuple(notes)
         return _with_intermediates(*found[-1], replies) if found else None
 
@@ -143,7 +147,7 @@ class FolderAuthority:
             if not _holds(path, csr):  # somebody else was first, unless it was this very CSR
                 number += 1
 
-    def _replies(self, notes: list[str]) -> Iterator[_Reply]:
+    def _replies(self, notes: list[Note]) -> Iterator[_Reply]:
         try:
             paths = sorted(path for path in self._inbox.iterdir() if path.is_file())
         except OSError as error:
@@ -153,9 +157,11 @@ class FolderAuthority:
                 data = _read_capped(path)
                 yield _Reply(path, data, read_reply(data, where=path.name))
             except OSError as error:
-                notes.append(f"{path.name}: cannot be read ({error.strerror or error})")
+                notes.append(
+                    Note(f"{path.name}: cannot be read ({error.strerror or error})", "see to the file's rights")
+                )
             except BadCertificateFile as error:
-                notes.append(f"{path.name}: {error.what}")
+                notes.append(Note(f"{path.name}: {error.what}", error.todo))
 
     @staticmethod
     def _unreadable(error: OSError, folder: Path, key: str) -> AuthorityFailed:
@@ -211,6 +217,26 @@ def _move_to_new(part: Path, path: Path) -> bool:
             return False
         part.replace(path)
     return True
+
+
+def _about_others(replies: list[_Reply], csr: Csr, *, answered: bool) -> list[Note]:
+    """Tell of the files that have nothing for a CSR's key; those for the same FQDN one by one while it waits."""
+    notes: list[Note] = []
+    rest: list[str] = []
+    for reply in replies:
+        leaf = next(
+            (facts for facts in map(certificate_facts, reply.certificates) if _same_name(facts.names, csr)), None
+        )
+        if leaf is None or answered or len(notes) == _LISTED:
+            rest.append(reply.path.name)
+            continue
+        what = f"a certificate for {leaf.title} with another key, thumbprint {leaf.thumbprint}"
+        notes.append(Note(f"{reply.path.name}: {what}, from {leaf.not_before:%Y-%m-%d}", _OTHER_KEY))
+    return notes + ([Note(f"{_listed(rest)}: nothing for this CSR's key", concerns=False)] if rest else [])
+
+
+def _same_name(names: tuple[str, ...], csr: Csr) -> bool:
+    return bool(csr.asked_names) and names_cover(names, csr.asked_names[0])
 
 
 def _key(der: bytes) -> str:

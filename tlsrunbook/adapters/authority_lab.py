@@ -6,6 +6,7 @@ import requests
 
 from tlsrunbook.certificates.csr import read_csr
 from tlsrunbook.errors import AuthorityFailed
+from tlsrunbook.ports import Note
 
 _MAX_REPLY = 1024 * 1024
 _MAX_REASON = 200
@@ -27,6 +28,11 @@ class LabAuthority:
     def name(self) -> str:
         """What people call it."""
         return f"lab {self._url}"
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """Nothing: the lab's CA keeps orders and no folder of files."""
+        return ()
 
     def submit(self, csr_pem: str, label: str) -> str:  # noqa: ARG002 - the lab keeps orders by key, not by label
         """Hand a CSR over and give the order's URL.

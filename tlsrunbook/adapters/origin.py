@@ -6,6 +6,7 @@ import getpass
 import os
 import platform
 import socket
+import time
 from datetime import UTC, datetime
 
 from tlsrunbook.about import __version__
@@ -17,6 +18,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Give the time, UTC, with time zone."""
         return datetime.now(UTC)
+
+    def pause(self, seconds: float) -> None:
+        """Let time pass between two looks at something that is awaited."""
+        time.sleep(seconds)
 
 
 def who() -> dict[str, str]:

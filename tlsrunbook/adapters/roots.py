@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tlsrunbook.certificates.loading import quietly
 from tlsrunbook.errors import BadCertificateFile, UsageError
+from tlsrunbook.site import Site
 
 
 def load_roots(path: Path | str | None) -> tuple[bytes, ...]:
@@ -23,6 +24,24 @@ def load_roots(path: Path | str | None) -> tuple[bytes, ...]:
         BadCertificateFile: The file holds something else than certificates in PEM.
     """
     return _system_roots() if path is None else _file_roots(Path(path))
+
+
+def trusted_roots(site: Site) -> tuple[bytes, ...]:
+    """Load the roots that a site trusts, as DER; in a rehearsal that of the lab's CA too.
+
+    Raises:
+        UsageError: See :func:`load_roots`.
+        BadCertificateFile: See :func:`load_roots`.
+    """
+    if site.rehearsal is None:
+        return load_roots(site.authority.roots)
+    try:
+        real = load_roots(site.authority.roots)
+    except UsageError:
+        if site.authority.roots is not None:
+            raise
+        real = ()  # a computer without any root can rehearse all the same
+    return (*real, *load_roots(site.rehearsal.roots))
 
 
 def _system_roots() -> tuple[bytes, ...]:

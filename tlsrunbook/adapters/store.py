@@ -5,22 +5,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from tlsrunbook.adapters.memory import read_memory
 from tlsrunbook.errors import EvidenceError, UsageError
 from tlsrunbook.evidence.data import readable_json, utc_text
-from tlsrunbook.evidence.layout import BEFORE, CHANGE, PLAN, RECORD, TRANSCRIPT
+from tlsrunbook.evidence.layout import AFTER, BEFORE, CHANGE, PLAN, RECORD, TRANSCRIPT
 from tlsrunbook.evidence.record import Record, record_from_data
+from tlsrunbook.exchange.state_data import Memory
 from tlsrunbook.ports import Attempt
+from tlsrunbook.steps.registry import OPTIONAL_IDS
 
 #: The step whose success ends a change for a server, and the one that ends it by going back.
 _LAST_STEP = "verify"
 _WAY_BACK = "rollback"
+#: What a change's id begins with.
+_STAMP = "%Y%m%d-%H%M%S"
+_ID = re.compile(r"\d{8}-\d{6}-")
 
 
 def write_once(path: Path, content: bytes) -> None:
@@ -118,6 +125,14 @@ class AttemptFolder:
         return self.folder / RECORD
 
 
+def _finished(latest: Mapping[str, Record]) -> bool:
+    """Whether the last step is done, or nothing but steps beside the order was run and is done."""
+    ended = {step: record.mode == "apply" and record.status.done for step, record in latest.items()}
+    if ended.get(_LAST_STEP):
+        return True
+    return bool(ended) and set(ended) <= set(OPTIONAL_IDS) and all(ended.values())
+
+
 class RunStore:
     """The evidence of one site.
 
@@ -139,7 +154,7 @@ class RunStore:
         Raises:
             EvidenceError: The disk refuses.
         """
-        change = f"{at:%Y%m%d-%H%M%S}-{at.microsecond // 1000:03d}{secrets.token_hex(2)}"
+        change = f"{self._after_the_last(at):{_STAMP}}-{secrets.token_hex(2)}"
         try:
             (self.folder / change).mkdir(parents=True)
         except OSError as error:
@@ -148,6 +163,13 @@ class RunStore:
             ) from error
         write_once(self.folder / change / CHANGE, readable_json({"change": change, "asked": utc_text(at), **asked}))
         return change
+
+    def _after_the_last(self, at: datetime) -> datetime:
+        """Give the time for an id that sorts behind all others: two changes within a second would be in no order."""
+        last = max((change[:15] for change in self.changes() if _ID.match(change)), default="")
+        if last < f"{at:{_STAMP}}":
+            return at
+        return datetime.strptime(last, _STAMP).replace(tzinfo=UTC) + timedelta(seconds=1)
 
     def changes(self) -> tuple[str, ...]:
         """Give all change ids, oldest first."""
@@ -178,9 +200,8 @@ class RunStore:
         """Give the newest change in which this server is not finished; empty when there is none."""
         for change in reversed(self.changes()):
             if server in self.asked(change).get("servers", ()):
-                last = self.latest(change, server).get(_LAST_STEP)
-                finished = last is not None and last.mode == "apply" and last.status.done
-                return "" if finished or self.rolled_back(change, server) else change
+                finished = _finished(self.latest(change, server)) or self.rolled_back(change, server)
+                return "" if finished else change
         return ""
 
     def rolled_back(self, change: str, server: str) -> bool:
@@ -283,6 +304,36 @@ class RunStore:
         found = (self.folder / change).glob(pattern.format("*"))
         # By length first: 10 comes after 9.
         return tuple(sorted(found, key=lambda path: (len(path.as_posix()), path.as_posix())))
+
+    def certificate_names(self, server: str) -> dict[str, tuple[str, ...]]:
+        """Give TLS certificate name -> DNS names of every certificate a server had in any state on disk."""
+        names: dict[str, tuple[str, ...]] = {}
+        for change in self.changes():
+            for path in sorted((self.folder / change / server).glob("*/attempt-*/*.json")):
+                if path.name in (BEFORE, AFTER):
+                    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                        for one in json.loads(path.read_bytes())["state"]["certificates"]:
+                            names[str(one["tls_certificate_name"])] = tuple(one["names"])
+        names.pop("", None)
+        return names
+
+    def newest(self, server: str, step: str) -> Record | None:
+        """Give the record of a server's step that was applied and finished last, over all changes.
+
+        Raises:
+            EvidenceError: A record cannot be read.
+        """
+        records = (self.record(attempt) for change in self.changes() for attempt in self.attempts(change, server))
+        done = [r for r in records if r and r.step == step and r.mode == "apply" and r.status.done]
+        return max(done, key=lambda record: record.finished, default=None)
+
+    def remembered(self, server: str) -> Memory:
+        """Give what was known of a server before this evidence began.
+
+        Raises:
+            EvidenceError: It cannot be read.
+        """
+        return read_memory(self.folder, server)
 
     def first_before(self, change: str, server: str) -> dict[str, Any] | None:
         """Give the earliest state of a server that this change has on disk, or None."""

@@ -85,7 +85,8 @@ class WinrmShell:
         with self._lock:
             conversation, _ = self._ready()
             try:
-                return reply_of(conversation.ask(lambda: run_request(pipeline), self._command_deadline))
+                answer = conversation.ask(lambda: run_request(pipeline), self._command_deadline)
+                return reply_of(answer, secret=pipeline[-1].secret)
             except WireError as error:
                 lost = self._lost(pipeline, error, conversation.may_have_run)
                 self._drop()

@@ -79,6 +79,23 @@ def read_reply(data: bytes, *, where: str = "") -> tuple[bytes, ...]:
     return ders
 
 
+def holds_private_key(data: bytes) -> bool:
+    """Whether a private key is in a reply, also beside certificates: then the reply must not be kept as it came."""
+    try:
+        contents = list(_unpacked(data)) if data.startswith(b"PK\x03\x04") else [data]
+    except BadCertificateFile:
+        return False
+    return any(_key_inside(content) for content in contents)
+
+
+def _key_inside(content: bytes) -> bool:
+    try:
+        kinds = {kind_of_label(piece.label) or kind_of_der(piece.der) for piece in pieces(content)}
+    except BadCertificateFile:  # cut off or broken somewhere: the label alone tells
+        return "PRIVATE KEY-" in as_text(content)
+    return not kinds.isdisjoint({"private-key", "pfx"})
+
+
 def _from_file(data: bytes) -> list[bytes]:
     """Give the certificates of one file that is not a ZIP; raises when it has none."""
     ders: list[bytes] = []

@@ -50,6 +50,9 @@ def lab(
         str, typer.Option("--exchange", metavar="VERSION", help="2007, 2010, 2013, 2016, 2019, SE or a build.")
     ] = "SE",
     fault: FaultOption = None,
+    subscribed_edge: Annotated[
+        bool, typer.Option("--subscribed-edge", help="Subscribe every Edge: its send connectors are made inside.")
+    ] = False,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="List the misbehaviours and end.")] = False,
     site_file: Annotated[
         Path | None, typer.Option("--site-file", metavar="OUT", help="Write the site file of the one site here.")
@@ -71,7 +74,8 @@ def lab(
     if site_file and (site_dir or sites > 1):
         raise UsageError("--site-file is for one site", todo="use --site-dir DIR, which gets a file per site")
     end_when_told()
-    lab_to_run = open_lab(sites=sites, servers=servers, version=exchange, faults=fault or [])
+    world = {"sites": sites, "servers": servers}
+    lab_to_run = open_lab(**world, version=exchange, faults=fault or [], subscribed=subscribed_edge)
     with contextlib.suppress(KeyboardInterrupt), lab_to_run as running:
         written = _write_sites(running, site_file, site_dir)
         for path in written:

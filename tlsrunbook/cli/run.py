@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +15,8 @@ from tlsrunbook.cli.options import RUNS, WORKERS, JsonOption, KeyOption, RunsOpt
 def run(
     site: SiteArgument,
     steps: Annotated[
-        list[str] | None, typer.Argument(metavar="[STEP]...", help="Steps to run; all six when none is named.")
+        list[str] | None,
+        typer.Argument(metavar="[STEP]...", help="Steps to run; the six when none is named. Others: retire."),
     ] = None,
     server: Annotated[
         list[str] | None, typer.Option("--server", metavar="NAME", help="Only this server; repeatable.")
@@ -47,15 +49,28 @@ def run(
     raise typer.Exit(finish(console, records, runs))
 
 
-def check(site: SiteArgument, as_json: JsonOption = False, workers: WorkersOption = WORKERS) -> None:
+def check(
+    site: SiteArgument,
+    save_state: Annotated[
+        Path | None,
+        typer.Option("--save-state", metavar="DIR", help="Write each server's state here, for tlsrunbook rehearse."),
+    ] = None,
+    runs: RunsOption = RUNS,
+    as_json: JsonOption = False,
+    workers: WorkersOption = WORKERS,
+) -> None:
     """Check site file, credentials, reachability, rights, versions and authority; reads only."""
     from dataclasses import asdict
 
     from tlsrunbook import console as show
+    from tlsrunbook.rehearsal import keeper
     from tlsrunbook.wiring import check_site
 
     console = make_console(as_json)
-    rows = [(one.name, row) for one in load(site) for row in check_site(one, workers)]
+    rows = []
+    for one in load(site):
+        keep = keeper(one, save_state, runs.absolute()) if save_state else None
+        rows += [(one.name, row) for row in check_site(one, workers, keep)]
     if as_json:
         print(json.dumps([{"site": name, **asdict(row)} for name, row in rows], ensure_ascii=False))
     else:

@@ -14,7 +14,7 @@ from typing import Any
 
 from tlsrunbook.exchange.command import Command, Later
 from tlsrunbook.exchange.render import render
-from tlsrunbook.secret import Secret
+from tlsrunbook.secret import Secret, SecretBytes
 
 
 def to_data(value: object) -> Any:
@@ -32,7 +32,7 @@ def to_data(value: object) -> Any:
         return value.value
     if isinstance(value, str | PurePath):
         return str(value)
-    if isinstance(value, Secret):
+    if isinstance(value, Secret | SecretBytes):
         return {"secret": True}
     if isinstance(value, Command):
         return command_data(value)

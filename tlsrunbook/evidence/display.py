@@ -77,6 +77,8 @@ def html(record: Record, title: str, folder: str) -> str:
         ),
         f'<p style="margin:2px 0 6px 0">{escape(record.summary)}</p>',
     ]
+    if record.rehearsal:
+        parts.insert(1, f'<p style="margin:0"><strong>{escape(_rehearsal(record))}</strong></p>')
     if record.todo:
         parts.append(f'<p style="margin:2px 0 6px 0"><strong>What to do:</strong> {escape(record.todo)}</p>')
     parts += [
@@ -149,7 +151,7 @@ def _is_table(value: object) -> bool:
 def _html_commands(record: Record) -> str:
     sent = [command for command in record.commands if command.changes]
     texts = [
-        f'<pre style="{_CODE}">{escape(c.text)}</pre>'
+        f'<pre style="{_CODE}">{escape(on_server(c.server, c.text))}</pre>'
         f'<p style="margin:0 0 6px 8px">{escape(_outcome(c.outcome, c.seconds, c.messages))}</p>'
         for c in sent
     ] or [f'<pre style="{_CODE}">{escape(line)}</pre>' for line in planned_text(record)]
@@ -165,18 +167,29 @@ def _outcome(outcome: str, seconds: float, messages: Sequence[str]) -> str:
 
 
 def planned_text(record: Record) -> list[str]:
-    """Give the PowerShell text of each planned pipeline."""
-    return [
-        " | ".join(command["text"] for command in item["does"])
-        for item in record.plan.get("items", ())
-        if isinstance(item["does"], list)
-    ]
+    """Give the PowerShell text of each planned pipeline; one for another server begins with its name."""
+    return [line for item in record.plan.get("items", ()) for line in _planned_lines(item["does"])]
+
+
+def _planned_lines(does: Any) -> list[str]:
+    if isinstance(does, list):
+        return [" | ".join(command["text"] for command in does)]
+    if "export" in does:
+        return [on_server(does["source"], does["export"]["text"]), *_planned_lines(does["bring"])]
+    return []
+
+
+def on_server(server: str, command: str) -> str:
+    """Give a command's text with the server it is for, as a PowerShell comment; empty for the record's own server."""
+    return f"{command}  # on {server}" if server else command
 
 
 def text(record: Record, title: str, folder: str) -> str:
     """Give the record as plain text."""
     head = f"{title} on {record.server} ({record.site}): {SIGNS[record.status]} {record.status.value}"
     lines = [head, f"  {record.summary}"]
+    if record.rehearsal:
+        lines.insert(0, _rehearsal(record))
     if record.todo:
         lines.append(f"  What to do: {record.todo}")
     for finding in record.findings:
@@ -189,9 +202,13 @@ def text(record: Record, title: str, folder: str) -> str:
             for change in item["changes"]
         ]
     lines += [f"  {line}" for name, value in record.facts.items() for line in _text_fact(name, value)]
-    sent = [command.text for command in record.commands if command.changes]
+    sent = [on_server(command.server, command.text) for command in record.commands if command.changes]
     lines += [f"  PS> {line}" for line in sent or planned_text(record)]
     return "\n".join([*lines, f"  {_footer(record, folder)}"])
+
+
+def _rehearsal(record: Record) -> str:
+    return f"REHEARSAL on a lab of {record.rehearsal}: no real server was touched"
 
 
 def _text_fact(name: str, value: Any) -> list[str]:

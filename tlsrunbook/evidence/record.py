@@ -53,6 +53,7 @@ class SentCommand:
         seconds: Until the answer came, or until it was given up.
         outcome: ``ok``, ``error`` or ``unknown``.
         messages: The server's errors and warnings.
+        server: The server it was sent to; empty for the one that the record is about.
     """
 
     text: str
@@ -62,6 +63,7 @@ class SentCommand:
     seconds: float
     outcome: str
     messages: tuple[str, ...] = ()
+    server: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ class Record:
         files: Files beside the record.
         error: ``{code, what, where, todo}`` of the error that ended it, or None.
         approval: ``by``, ``at``, ``expires``, ``plan``, ``digest``, ``keyid`` of the approval that counts; or empty.
+        rehearsal: The site file that was rehearsed on a lab; empty when it was done on real servers.
     """
 
     site: str
@@ -117,6 +120,7 @@ class Record:
     files: tuple[str, ...] = ()
     error: Mapping[str, str] | None = None
     approval: Mapping[str, str] = field(default_factory=dict)
+    rehearsal: str = ""
 
     def data(self) -> dict[str, Any]:
         """Give the record as JSON-able data, ``schema`` first."""

@@ -64,6 +64,50 @@ function Remove-StoreCertificate {
     } finally { $store.Close() }
 }
 
+# --- Files ------------------------------------------------------------------------------------------------------------
+
+# Exchange 2007 writes a CSR to a file and reads a certificate from one. They lie beside Exchange, where administrators
+# alone may write and nothing is swept away, under names that nobody else uses. No other file is read or written.
+
+function Test-OwnFile([string]$Path) {
+    [IO.Path]::GetDirectoryName($Path) -eq $install.TrimEnd('\') -and
+        [IO.Path]::GetFileName($Path) -cmatch '^tlsrunbook-[0-9a-f]{16}\.(cer|req)\z'
+}
+
+function Assert-OwnFile([string]$Path) {
+    if (-not (Test-OwnFile $Path)) { throw "$Path is not a file of the runbook." }
+}
+
+function Get-ServerFile {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)][string]$Folder)
+    $ErrorActionPreference = 'Stop'
+    foreach ($path in [IO.Directory]::GetFiles($Folder, 'tlsrunbook-*')) {
+        if (Test-OwnFile $path) {
+            New-Object PSObject -Property @{ 'Path' = $path; 'Data' = [IO.File]::ReadAllBytes($path) }
+        }
+    }
+}
+
+function Set-ServerFile {
+    [CmdletBinding()]
+    param(
+        [Parameter(Mandatory = $true)][string]$Path,
+        [Parameter(Mandatory = $true)][byte[]]$Data
+    )
+    $ErrorActionPreference = 'Stop'
+    Assert-OwnFile $Path
+    [IO.File]::WriteAllBytes($Path, $Data)
+}
+
+function Remove-ServerFile {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)][string]$Path)
+    $ErrorActionPreference = 'Stop'
+    Assert-OwnFile $Path
+    [IO.File]::Delete($Path)
+}
+
 # --- Values up: typed data to parameters ------------------------------------------------------------------------------
 
 # Letter by letter, because module logging would write what ConvertTo-SecureString is given.
@@ -305,6 +349,7 @@ function Get-Greeting {
         'IsEdge' = [string]$edge
         'Exchange' = $version
         'Parameters' = $known
+        'Folder' = $install.TrimEnd('\')
     }
 }
 

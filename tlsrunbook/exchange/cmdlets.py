@@ -7,11 +7,14 @@ from tlsrunbook.exchange.cmdlets_certificate import (
     export_certificate,
     get_certificate,
     get_certificates,
+    get_exportable,
     get_store_certificates,
+    gives_csr_as_text,
     import_certificate,
     new_certificate_request,
     remove_certificate,
     remove_store_certificate,
+    takes_certificate_as_bytes,
 )
 from tlsrunbook.exchange.cmdlets_connector import (
     ReceiveSettings,
@@ -25,6 +28,7 @@ from tlsrunbook.exchange.cmdlets_connector import (
     set_receive_connector,
     set_send_connector,
 )
+from tlsrunbook.exchange.cmdlets_file import get_server_files, remove_server_file, set_server_file
 from tlsrunbook.exchange.cmdlets_server import (
     get_accepted_domains,
     get_edge_subscriptions,
@@ -46,10 +50,13 @@ __all__ = [
     "get_certificates",
     "get_edge_subscriptions",
     "get_exchange_server",
+    "get_exportable",
     "get_receive_connectors",
     "get_send_connectors",
+    "get_server_files",
     "get_store_certificates",
     "get_transport_service",
+    "gives_csr_as_text",
     "import_certificate",
     "new_certificate_request",
     "new_receive_connector",
@@ -57,9 +64,12 @@ __all__ = [
     "remove_certificate",
     "remove_receive_connector",
     "remove_send_connector",
+    "remove_server_file",
     "remove_store_certificate",
     "set_receive_connector",
     "set_send_connector",
+    "set_server_file",
     "start_edge_synchronization",
+    "takes_certificate_as_bytes",
     "test_edge_synchronization",
 ]

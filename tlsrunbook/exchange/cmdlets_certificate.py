@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tlsrunbook.errors import UsageError
 from tlsrunbook.exchange.command import Command, Later, Value
 from tlsrunbook.exchange.dialect import checked_thumbprint, knows, make, on_server, settings_for, unknown_parameter
 from tlsrunbook.exchange.version import Target
-from tlsrunbook.secret import Secret
+from tlsrunbook.secret import Secret, SecretBytes
 
 #: What ``decode_certificates`` needs.
 CERTIFICATE_PROPERTIES = (
@@ -45,6 +47,13 @@ def get_certificate(target: Target, thumbprint: str | Later) -> Command:
     name = "Get-ExchangeCertificate"
     parameters: dict[str, Value] = {**on_server(target, name), "Thumbprint": checked_thumbprint(thumbprint)}
     return make(name, parameters, CERTIFICATE_PROPERTIES)
+
+
+def get_exportable(target: Target, thumbprint: str) -> Command:
+    """Ask whether the private key of a certificate may leave the server."""
+    name = "Get-ExchangeCertificate"
+    parameters: dict[str, Value] = {**on_server(target, name), "Thumbprint": checked_thumbprint(thumbprint)}
+    return make(name, parameters, ("Thumbprint", "PrivateKeyExportable"))
 
 
 def new_certificate_request(
@@ -103,11 +112,11 @@ def gives_csr_as_text(target: Target) -> bool:
 
 def import_certificate(
     target: Target,
-    data: bytes | Later,
+    data: bytes | SecretBytes | Later,
     *,
     exportable: bool | None = None,
     friendly_name: str = "",
-    password: Secret | None = None,
+    password: Secret | Later | None = None,
     path: str = "",
 ) -> Command:
     """Install a CA's answer, or a PFX when a password is given.
@@ -127,10 +136,12 @@ def import_certificate(
     name = "Import-ExchangeCertificate"
     if data == b"":
         raise ValueError("there is nothing to import: the file is empty")
-    content: dict[str, Value] = {"FileData": data}
-    if not knows(target, name, "FileData"):
+    content: dict[str, Value]
+    if takes_certificate_as_bytes(target):
+        content = settings_for(target, name, {"FileData": data})
+    else:
         content = {"Path": _path_of_2007(target, name, path)}
-    elif path:
+    if path and "Path" not in content:
         raise ValueError(f"{target.name}: only Exchange 2007 takes a path")
     options: dict[str, Value] = {
         **({"FriendlyName": friendly_name} if friendly_name else {}),
@@ -139,6 +150,15 @@ def import_certificate(
     }
     parameters = {**on_server(target, name), **content, **settings_for(target, name, options)}
     return make(name, parameters, ("Thumbprint",))
+
+
+def takes_certificate_as_bytes(target: Target) -> bool:
+    """Whether ``Import-ExchangeCertificate`` takes the file's bytes (all but 2007).
+
+    Where an account's role hides that parameter there is no path either, and the builder says so.
+    """
+    name = "Import-ExchangeCertificate"
+    return knows(target, name, "FileData") or not knows(target, name, "Path")
 
 
 def _path_of_2007(target: Target, name: str, path: str) -> str:
@@ -151,8 +171,8 @@ def _path_of_2007(target: Target, name: str, path: str) -> str:
     )
 
 
-def export_certificate(target: Target, thumbprint: str | Later, password: Secret) -> Command:
-    """Export a certificate with its key as PFX bytes."""
+def export_certificate(target: Target, thumbprint: str | Later, password: Secret | Later) -> Command:
+    """Export a certificate with its key as PFX bytes; what comes out is a secret."""
     name = "Export-ExchangeCertificate"
     parameters: dict[str, Value] = {
         **on_server(target, name),
@@ -160,7 +180,7 @@ def export_certificate(target: Target, thumbprint: str | Later, password: Secret
         "BinaryEncoded": True,
         "Password": password,
     }
-    return make(name, parameters, ("FileData",))
+    return replace(make(name, parameters, ("FileData",)), secret=True)
 
 
 def enable_smtp(target: Target, thumbprint: str | Later) -> Command:

@@ -169,7 +169,8 @@ def new_receive_connector(
         target: The server.
         name: The connector's name.
         bindings: At least one, such as ``192.0.2.1:25``; not among the settings once more.
-        settings: Further settings. Internet usage takes no remote ranges.
+        settings: Further settings. With remote ranges, which the usage Internet does not take, it is the usage Custom
+            with what Internet would have given it.
 
     Raises:
         ValueError: There is no name, or no binding.
@@ -179,7 +180,12 @@ def new_receive_connector(
     if not bindings or "bindings" in settings:
         raise ValueError(f"{cmdlet} {name!r} needs bindings, and once")
     settings["bindings"] = bindings
-    first: dict[str, Value] = {"Name": checked_identity(name, cmdlet), "Usage": "Internet", **on_server(target, cmdlet)}
+    usage = "Internet"
+    if settings.get("remote_ip_ranges"):
+        usage = "Custom"
+        settings.setdefault("auth_mechanism", ("Tls",))
+        settings.setdefault("permission_groups", ("AnonymousUsers",))
+    first: dict[str, Value] = {"Name": checked_identity(name, cmdlet), "Usage": usage, **on_server(target, cmdlet)}
     return make(cmdlet, {**first, **_settings(target, cmdlet, RECEIVE_PARAMETERS, _role(target, settings))})
 
 

@@ -35,16 +35,34 @@ def get_edge_subscriptions(target: Target) -> Command:  # noqa: ARG001 - builder
     return Command.of("Get-EdgeSubscription", select=("Name",))
 
 
-def start_edge_synchronization(target: Target) -> Command:
-    """Push the configuration to the subscribed Edge servers now. Run on a Mailbox server."""
+def start_edge_synchronization(target: Target, edge: str) -> Command:
+    """Push the configuration to one subscribed Edge server now. Run on a Mailbox server.
+
+    Args:
+        target: The Mailbox server.
+        edge: The Edge server's name.
+
+    Raises:
+        ValueError: There is no name.
+    """
     name = "Start-EdgeSynchronization"
-    return make(name, on_server(target, name))
+    return make(name, {**on_server(target, name), **_only(target, name, edge)}, ("Name", "Result", "FailureDetails"))
 
 
-def test_edge_synchronization(target: Target) -> Command:  # noqa: ARG001
-    """Ask whether the Edge servers have the configuration; recipients are left out, which takes long."""
-    select = ("Name", "SyncStatus", "FailureDetail")
-    return Command.of("Test-EdgeSynchronization", select=select, ExcludeRecipientTest=True)
+def test_edge_synchronization(target: Target, edge: str) -> Command:
+    """Ask whether one Edge server has the configuration; recipients are left out, which takes long.
+
+    Raises:
+        ValueError: There is no name.
+    """
+    name = "Test-EdgeSynchronization"
+    select = ("Name", "SyncStatus", "FailureDetail", "SendConnectorStatus")
+    return make(name, {**_only(target, name, edge), "ExcludeRecipientTest": True}, select)
+
+
+def _only(target: Target, cmdlet: str, edge: str) -> dict[str, Value]:
+    checked = checked_identity(edge, cmdlet)
+    return {"TargetServer": checked} if knows(target, cmdlet, "TargetServer") else {}
 
 
 def get_accepted_domains(target: Target) -> Command:  # noqa: ARG001

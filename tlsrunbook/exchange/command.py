@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from tlsrunbook.secret import Secret
+from tlsrunbook.secret import Secret, SecretBytes
 
 _CMDLET = re.compile(r"[A-Za-z]+-[A-Za-z]+\Z")
 _PARAMETER = re.compile(r"[A-Za-z][A-Za-z0-9]*\Z")
@@ -30,7 +30,7 @@ class Later:
 
 
 #: What a parameter may hold. A switch is ``True``. ``None`` is PowerShell's ``$null``. Lists are tuples of text.
-Value: TypeAlias = "str | bool | int | bytes | tuple[str, ...] | Secret | Later | None"
+Value: TypeAlias = "str | bool | int | bytes | tuple[str, ...] | Secret | SecretBytes | Later | None"
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,13 @@ class Command:
         name: ``Verb-Noun``.
         parameters: Pairs of parameter name and value, in the order they are shown.
         select: Properties wanted of each object that comes out; the server sends no others.
+        secret: Whether what comes out is a secret (an exported private key): its texts arrive as :class:`Secret`.
     """
 
     name: str
     parameters: tuple[tuple[str, Value], ...] = ()
     select: tuple[str, ...] = ()
+    secret: bool = False
 
     def __post_init__(self) -> None:
         if not _CMDLET.match(self.name):
@@ -81,7 +83,7 @@ class Command:
 Pipeline: TypeAlias = tuple[Command, ...]
 
 #: A projected property: text, a list of texts, or nothing. Numbers, booleans and dates are text too.
-Projected: TypeAlias = "str | tuple[str, ...] | None"
+Projected: TypeAlias = "str | tuple[str, ...] | Secret | None"
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,8 @@ class Greeting:
         is_edge: Whether the Edge Transport role is installed (registry key ``EdgeTransportRole``).
         exchange: ``ExSetup.exe``'s file version such as ``15.02.2562.017``, empty when it cannot be told.
         parameters: Per cmdlet the parameter names the server knows: what the dialect is chosen by.
+        folder: Where the runbook's files lie on a server whose cmdlets take paths (2007): Exchange's own folder, which
+            administrators alone may write to; empty when it was not told.
     """
 
     computer: str
@@ -140,6 +144,7 @@ class Greeting:
     is_edge: bool
     exchange: str = ""
     parameters: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    folder: str = ""
 
     def knows(self, cmdlet: str, parameter: str = "") -> bool:
         """Whether the server has this cmdlet, and the parameter when one is named."""

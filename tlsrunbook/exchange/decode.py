@@ -12,14 +12,17 @@ from tlsrunbook.exchange.command import Reply
 from tlsrunbook.exchange.decode_certificate import (
     decode_certificates,
     decode_export,
+    decode_exportable,
     decode_import,
     decode_request,
     decode_store,
     thumbprint_of,
 )
+from tlsrunbook.exchange.decode_file import decode_files, with_requests
 from tlsrunbook.exchange.projected import Item, items, only_item
 from tlsrunbook.exchange.state import (
     AddressSpace,
+    EdgeSync,
     ExchangeCertificate,
     ReceiveConnector,
     SendConnector,
@@ -31,10 +34,13 @@ __all__ = [
     "ServerFacts",
     "decode_accepted_domains",
     "decode_certificates",
+    "decode_edge_start",
     "decode_edge_subscriptions",
     "decode_edge_synchronization",
     "decode_exchange_server",
     "decode_export",
+    "decode_exportable",
+    "decode_files",
     "decode_import",
     "decode_receive_connectors",
     "decode_request",
@@ -43,6 +49,7 @@ __all__ = [
     "decode_transport_service",
     "server_state",
     "thumbprint_of",
+    "with_requests",
 ]
 
 TLS_AUTH_LEVELS = ("EncryptionOnly", "CertificateValidation", "DomainValidation")
@@ -210,10 +217,43 @@ def decode_edge_subscriptions(reply: Reply) -> tuple[str, ...]:
     return tuple(item.text("Name").upper() for item in items(reply, "Get-EdgeSubscription"))
 
 
-def decode_edge_synchronization(reply: Reply) -> tuple[tuple[str, str], ...]:
-    """Read ``Test-EdgeSynchronization``: pairs of Edge server (upper case) and status such as ``Normal``."""
-    found = items(reply, "Test-EdgeSynchronization")
-    return tuple((item.text("Name").upper(), item.text("SyncStatus")) for item in found)
+def decode_edge_synchronization(reply: Reply) -> tuple[EdgeSync, ...]:
+    """Read ``Test-EdgeSynchronization``.
+
+    Raises:
+        DecodeError: The reply holds errors or a shape that is not known.
+    """
+    return tuple(
+        EdgeSync(
+            edge=item.text("Name").upper(),
+            status=item.text("SyncStatus"),
+            detail=item.maybe_text("FailureDetail") or "",
+            send_connectors=item.maybe_text("SendConnectorStatus") or "" if item.has("SendConnectorStatus") else "",
+        )
+        for item in items(reply, "Test-EdgeSynchronization")
+    )
+
+
+def decode_edge_start(reply: Reply, edge: str) -> str:
+    """Read ``Start-EdgeSynchronization``.
+
+    Args:
+        reply: What came: an entry per Edge server and kind of data.
+        edge: Whose entries count.
+
+    Returns:
+        What failed, in the server's words; empty when nothing did.
+
+    Raises:
+        DecodeError: The reply holds errors, or a shape that is not known.
+    """
+    own = [item for item in items(reply, "Start-EdgeSynchronization") if item.text("Name").upper() == edge.upper()]
+    return "; ".join(_start_failure(item) for item in own if item.text("Result") != "Success")
+
+
+def _start_failure(item: Item) -> str:
+    why = item.maybe_text("FailureDetails") if item.has("FailureDetails") else None
+    return f"{item.text('Result')}: {why}" if why else item.text("Result")
 
 
 def decode_accepted_domains(reply: Reply) -> tuple[str, ...]:
@@ -256,4 +296,5 @@ def server_state(
         receive_connectors=receive_connectors,
         send_connectors=send_connectors,
         intermediates=frozenset(thumbprint for thumbprint, _ in store),
+        edge_subscriptions=edge_subscriptions,
     )

@@ -12,6 +12,7 @@ import re
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
@@ -20,6 +21,7 @@ from tlsrunbook.exchange.cmdlets_certificate import CERTIFICATE_PROPERTIES
 from tlsrunbook.exchange.command import Reply
 from tlsrunbook.exchange.projected import Item, items, only_item
 from tlsrunbook.exchange.state import ExchangeCertificate
+from tlsrunbook.secret import SecretBytes
 
 SERVICES = ("IMAP", "POP", "UM", "IIS", "SMTP", "Federation", "UMCallRouter")
 STATUSES = (
@@ -72,13 +74,18 @@ def _certificate(item: Item) -> ExchangeCertificate:
         names=names or (spare.names() if spare else ()),
         services=item.maybe_flags("Services", SERVICES),
         status=item.enum("Status", STATUSES) or "Unknown",
-        self_signed=item.maybe_flag("IsSelfSigned"),
+        self_signed=_self_signed(item, spare),
         has_private_key=item.maybe_flag("HasPrivateKey"),
         key_size=item.maybe_number("PublicKeySize") or (spare.key_size() if spare else 0),
         friendly_name=item.maybe_text("FriendlyName") or "",
         raw=raw,
         request=item.maybe_text("CertificateRequest") or "",
     )
+
+
+def _self_signed(item: Item, spare: _Rebuilt | None) -> bool | None:
+    told = item.maybe_flag("IsSelfSigned")
+    return spare.self_signed() if told is None and spare else told
 
 
 def _names(item: Item) -> tuple[str, str, str]:
@@ -134,6 +141,18 @@ class _Rebuilt:
             return 0
         return key.key_size if isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) else 0
 
+    def self_signed(self) -> bool | None:
+        """Whether its own key signed it; None for a signature that nobody here can check."""
+        if self.certificate.issuer != self.certificate.subject:
+            return False
+        try:
+            self.certificate.verify_directly_issued_by(self.certificate)
+        except InvalidSignature:
+            return False
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            return None
+        return True
+
     def names(self) -> tuple[str, ...]:
         """DNS names: the SAN's, and the common name as Exchange counts it in."""
         try:
@@ -173,22 +192,25 @@ def decode_import(reply: Reply) -> str:
     return next(iter(found), "")
 
 
-def decode_export(reply: Reply) -> bytes:
-    """Read the PFX that ``Export-ExchangeCertificate`` gave.
+def decode_exportable(reply: Reply, thumbprint: str) -> bool | None:
+    """Read whether a private key may leave the server; None when the server does not tell.
+
+    Raises:
+        DecodeError: The reply holds errors or is about another certificate.
+    """
+    item = only_item(reply, "Get-ExchangeCertificate")
+    if item.has("Thumbprint") and item.maybe_text("Thumbprint") != thumbprint:
+        raise item.error("Thumbprint", f"is not {thumbprint}")
+    return item.maybe_flag("PrivateKeyExportable") if item.has("PrivateKeyExportable") else None
+
+
+def decode_export(reply: Reply) -> SecretBytes:
+    """Read the PFX that ``Export-ExchangeCertificate`` gave, which arrived as a secret.
 
     Raises:
         DecodeError: It gave none.
     """
-    command = "Export-ExchangeCertificate"
-    item = only_item(reply, command)
-    try:
-        data = item.data("FileData")
-    except DecodeError:
-        # Not the item's error: what is in there, even cut off, is nobody's to read.
-        raise DecodeError("FileData is not base64", where=command) from None
-    if not data:
-        raise DecodeError("FileData is empty", where=command)
-    return data
+    return only_item(reply, "Export-ExchangeCertificate").secret_data("FileData")
 
 
 def decode_store(reply: Reply) -> tuple[tuple[str, bytes], ...]:

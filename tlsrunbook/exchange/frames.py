@@ -39,7 +39,7 @@ from tlsrunbook.exchange.command import (
     Reply,
     Value,
 )
-from tlsrunbook.secret import Credential, Secret
+from tlsrunbook.secret import Credential, Secret, SecretBytes
 
 #: Bytes of base64 in one line. WinRM envelopes hold 150 kB on the oldest servers; stdin is base64 once more on the way.
 PIECE = 48_000
@@ -84,8 +84,9 @@ def _typed(cmdlet: str, value: Value) -> dict[str, Any]:
         return {"type": "bool", "value": value}
     if isinstance(value, int):
         return {"type": "int", "value": value}
-    if isinstance(value, bytes):
-        return {"type": "bytes", "value": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, bytes | SecretBytes):
+        data = value if isinstance(value, bytes) else value.reveal()
+        return {"type": "bytes", "value": base64.b64encode(data).decode("ascii")}
     if isinstance(value, tuple):
         return {"type": "strings", "value": list(value)}
     if isinstance(value, Secret):
@@ -142,8 +143,12 @@ def _answer(body: bytes) -> dict[str, Any]:
     return answer
 
 
-def reply_of(answer: Mapping[str, Any]) -> Reply:
+def reply_of(answer: Mapping[str, Any], *, secret: bool = False) -> Reply:
     """Turn an answer into a :class:`Reply`.
+
+    Args:
+        answer: The answer frame's content.
+        secret: Whether its objects are secret (:attr:`Command.secret`): then every text in them is a :class:`Secret`.
 
     Raises:
         DecodeError: The answer lacks a part or holds something else than projected objects.
@@ -152,7 +157,8 @@ def reply_of(answer: Mapping[str, Any]) -> Reply:
         errors = tuple(
             RemoteFault(**{key: str(value or "") for key, value in error.items()}) for error in answer["errors"]
         )
-        objects = tuple({str(key): _projected(value) for key, value in item.items()} for item in answer["objects"])
+        read = _concealed if secret else _projected
+        objects = tuple({str(key): read(value) for key, value in item.items()} for item in answer["objects"])
         reply = Reply(objects, tuple(str(text) for text in answer["warnings"]), errors)
         ok = answer["ok"]
     except (KeyError, TypeError, AttributeError) as error:
@@ -170,6 +176,14 @@ def _projected(value: object) -> Projected:
     raise TypeError(f"not a projected value: {type(value).__name__}")
 
 
+def _concealed(value: object) -> Projected:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return Secret(value)
+    raise TypeError(f"not a secret text: {type(value).__name__}")
+
+
 def greeting_of(reply: Reply) -> Greeting:
     """Read the answer to ``open``.
 
@@ -179,7 +193,7 @@ def greeting_of(reply: Reply) -> Greeting:
     try:
         (item,) = reply.objects
         computer, powershell, exchange = (item[key] for key in ("Computer", "PowerShell", "Exchange"))
-        edge, known = item["IsEdge"], item["Parameters"]
+        edge, known, folder = item["IsEdge"], item["Parameters"], item.get("Folder")
         if not isinstance(computer, str) or not isinstance(powershell, str):
             raise TypeError("not text")
         if edge not in ("True", "False") or not isinstance(known, tuple):
@@ -196,4 +210,5 @@ def greeting_of(reply: Reply) -> Greeting:
         is_edge=edge == "True",
         exchange=exchange if isinstance(exchange, str) else "",
         parameters=parameters,
+        folder=folder if isinstance(folder, str) else "",
     )

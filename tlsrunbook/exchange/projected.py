@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 from tlsrunbook.errors import DecodeError
 from tlsrunbook.exchange.command import Projected, Reply
+from tlsrunbook.secret import Secret, SecretBytes
 
 _DATE = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|\+00:00)\Z")
 _NUMBER = re.compile(r"\d{1,9}\Z")
@@ -79,9 +80,9 @@ class Item:
     def maybe_text(self, name: str) -> str | None:
         """Give a text, None when it is null."""
         value = self._value(name)
-        if isinstance(value, tuple):
-            raise self.error(name, "is a list, not a text")
-        return value
+        if value is None or isinstance(value, str):
+            return value
+        raise self.error(name, "is a secret, not a text" if isinstance(value, Secret) else "is a list, not a text")
 
     def text(self, name: str) -> str:
         """Give a text that is there and not empty."""
@@ -180,3 +181,17 @@ class Item:
             return base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError) as error:
             raise self.error(name, "is not base64") from error
+
+    def secret_data(self, name: str) -> SecretBytes:
+        """Give bytes that arrived as a secret and are there. No error shows any of them."""
+        value = self._value(name)
+        if not isinstance(value, Secret):
+            raise DecodeError(f"{name} is empty" if value is None else f"{name} is no secret", where=self.command)
+        try:
+            data = base64.b64decode(value.reveal(), validate=True)
+        except (binascii.Error, ValueError):
+            # Not that error: what is in there, even cut off, is nobody's to read.
+            raise DecodeError(f"{name} is not base64", where=self.command) from None
+        if not data:
+            raise DecodeError(f"{name} is empty", where=self.command)
+        return SecretBytes(data)

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 
 from tlsrunbook.exchange.command import Command, Later, Pipeline, Value
-from tlsrunbook.secret import Secret
+from tlsrunbook.secret import Secret, SecretBytes
 
 #: PowerShell takes any of these five for a single quote: each opens a literal, each closes it.
 SINGLE_QUOTES = "'‘’‚‛"
@@ -34,7 +34,7 @@ def render(command: Command, *, shorten: bool = False) -> str:
     Raises:
         ValueError: A text holds half a surrogate pair, which PowerShell text cannot carry.
     """
-    helper = _STORE_COMMANDS.get(command.name)
+    helper = _OWN_COMMANDS.get(command.name)
     if helper:
         return helper(command, shorten)
     words = [command.name]
@@ -49,10 +49,10 @@ def render_pipeline(pipeline: Pipeline, *, shorten: bool = False) -> str:
     """Give the PowerShell text of a pipeline on one line.
 
     Raises:
-        ValueError: A text holds half a surrogate pair, or a store command is piped, which it cannot be.
+        ValueError: A text holds half a surrogate pair, or a command of the bootstrap script is piped.
     """
-    if len(pipeline) > 1 and any(command.name in _STORE_COMMANDS for command in pipeline):
-        raise ValueError("the store commands stand alone: they cannot be part of a pipeline")
+    if len(pipeline) > 1 and any(command.name in _OWN_COMMANDS for command in pipeline):
+        raise ValueError("the bootstrap script's own commands stand alone: they cannot be part of a pipeline")
     return " | ".join(render(command, shorten=shorten) for command in pipeline)
 
 
@@ -86,6 +86,8 @@ def _literal(name: str, value: Value, shorten: bool) -> str:
         return f"@({','.join(quote(item) for item in value)})"
     if isinstance(value, Secret):
         return f"(Read-Host -AsSecureString -Prompt {quote(name)})"
+    if isinstance(value, SecretBytes):
+        return _placeholder("bytes that are kept secret")
     if isinstance(value, Later):
         return _placeholder(value.what)
     return quote(value)
@@ -113,7 +115,7 @@ def _open_store(command: Command, mode: str) -> list[str]:
     ]
 
 
-def _get_store(command: Command, shorten: bool) -> str:  # noqa: ARG001 - one shape for the three
+def _get_store(command: Command, shorten: bool) -> str:  # noqa: ARG001 - one shape for all
     lines = [*_open_store(command, "ReadOnly"), "$store.Certificates | Select-Object Thumbprint,RawData"]
     return "\n".join([*lines, "$store.Close()"])
 
@@ -133,8 +135,26 @@ def _remove_store(command: Command, shorten: bool) -> str:
     return "\n".join([*_open_store(command, "ReadWrite"), remove, "$store.Close()"])
 
 
-_STORE_COMMANDS: Mapping[str, Callable[[Command, bool], str]] = {
+def _get_file(command: Command, shorten: bool) -> str:  # noqa: ARG001
+    folder = command.get("Folder")
+    pattern = folder + "\\tlsrunbook-*" if isinstance(folder, str) else ""
+    return f"Get-ChildItem -Path {quote(pattern)}"
+
+
+def _set_file(command: Command, shorten: bool) -> str:
+    path, data = (_literal(name, command.get(name), shorten) for name in ("Path", "Data"))
+    return f"[IO.File]::WriteAllBytes({path},{data})"
+
+
+def _remove_file(command: Command, shorten: bool) -> str:
+    return f"[IO.File]::Delete({_literal('Path', command.get('Path'), shorten)})"
+
+
+_OWN_COMMANDS: Mapping[str, Callable[[Command, bool], str]] = {
     "Get-StoreCertificate": _get_store,
     "Add-StoreCertificate": _add_store,
     "Remove-StoreCertificate": _remove_store,
+    "Get-ServerFile": _get_file,
+    "Set-ServerFile": _set_file,
+    "Remove-ServerFile": _remove_file,
 }

@@ -152,6 +152,33 @@ class SendConnector:
 
 
 @dataclass(frozen=True)
+class EdgeSync:
+    """What a Mailbox server says of one Edge server's copy.
+
+    Args:
+        edge: NetBIOS name, upper case.
+        status: ``Normal``, ``Inconclusive``, ``Failed`` ...
+        detail: Why it failed; may be empty.
+        send_connectors: ``Synchronized`` or ``NotSynchronized``; empty when it was not told.
+    """
+
+    edge: str
+    status: str
+    detail: str = ""
+    send_connectors: str = ""
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the Edge has the send connectors of the organisation."""
+        return self.status == "Normal" and self.send_connectors in ("", "Synchronized")
+
+    @property
+    def failed(self) -> bool:
+        """Whether EdgeSync does not reach the Edge."""
+        return self.status.startswith("Failed") or self.status == "CouldNotConnect"
+
+
+@dataclass(frozen=True)
 class ServerState:
     r"""One server as it was read, all of it or nothing.
 
@@ -162,6 +189,7 @@ class ServerState:
         internal_transport_thumbprint: The default SMTP certificate; empty when the server has none.
         edge_subscribed: Whether an Edge Subscription exists on it (Edge) or for its organisation (Mailbox).
         intermediates: SHA-1 thumbprints in ``LocalMachine\\CA``.
+        edge_subscriptions: Names of those Edge Subscriptions, upper case.
     """
 
     name: str
@@ -175,6 +203,7 @@ class ServerState:
     receive_connectors: tuple[ReceiveConnector, ...]
     send_connectors: tuple[SendConnector, ...]
     intermediates: frozenset[str]
+    edge_subscriptions: tuple[str, ...] = ()
 
     def certificate(self, thumbprint: str) -> ExchangeCertificate | None:
         """Give the certificate with this thumbprint, or None when it is not listed."""

@@ -26,7 +26,7 @@ from tlsrunbook.lab.faults import FaultBoard
 from tlsrunbook.lab.signing import make_key
 
 _MAX_CSR = 64 * 1024
-_CA_FAULTS = ("ca-wrong-key", "ca-missing-name", "ca-no-intermediate", "ca-expired")
+_CA_FAULTS = ("ca-wrong-key", "ca-missing-name", "ca-no-intermediate", "ca-expired", "ca-new-intermediate")
 
 
 class AuthorityDesk:
@@ -53,6 +53,8 @@ class AuthorityDesk:
         self._server_of = server_of
         self._requests: dict[str, str] = {}
         self._issued: dict[tuple[str, frozenset[str]], bytes] = {}
+        self._given: dict[str, bytes] = {}
+        self._waiting: set[str] = set()
 
     def take(self, csr_pem: str) -> str:
         """Take a CSR and give the order's id.
@@ -71,6 +73,23 @@ class AuthorityDesk:
                 raise
         return order
 
+    def remember(self, csr_pem: str, reply: bytes = b"") -> None:
+        """Know an order from elsewhere, with its reply; without one it waits until :meth:`answer_all`.
+
+        Raises:
+            CsrRefused: It is no CSR.
+        """
+        order = spki_sha256_of(read_csr(csr_pem))
+        self._requests[order] = csr_pem
+        if reply:
+            self._given[order] = reply
+        else:
+            self._waiting.add(order)
+
+    def answer_all(self) -> None:
+        """Answer the orders that wait."""
+        self._waiting.clear()
+
     def reply(self, order: str) -> bytes | None:
         """Give the reply to an order, or None while the CA is slow.
 
@@ -86,8 +105,10 @@ class AuthorityDesk:
         csr_pem = self._requests[order]
         names = csr_names(read_csr(csr_pem))
         server = self._server_of(names)
-        if self._faults.hits("ca-slow", server):
+        if order in self._waiting or self._faults.hits("ca-slow", server):
             return None
+        if order in self._given:
+            return self._given[order]
         faults = frozenset(name for name in _CA_FAULTS if self._faults.hits(name, server))
         kept = self._issued.get((order, faults))
         if kept is None:
@@ -99,6 +120,8 @@ class AuthorityDesk:
         if "ca-missing-name" in faults and names:
             parent = names[0].partition(".")[2]
             wanted = names[1:] or (f"www.{parent}",)
+        if "ca-new-intermediate" in faults:
+            self.ca.rotate_intermediate()
         leaf = self.ca.issue(
             csr_pem,
             names=wanted,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Literal, TypeAlias
 
 from cryptography import x509
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
+from tlsrunbook.certificates.signatures import is_request_signed
 from tlsrunbook.lab.signing import (
     KeyKind,
     Signer,
@@ -66,6 +68,8 @@ class LabCA:
         self.name = name
         self.aia = aia
         self._keys = keys
+        self._lock = Lock()
+        self._last = datetime.min.replace(tzinfo=UTC)
         self._root = Signer.root(f"{name} root", name, keys=keys, days=ROOT_DAYS)
         self._intermediates: list[Signer] = []
         self.rotate_intermediate()
@@ -89,6 +93,13 @@ class LabCA:
     def intermediates(self) -> tuple[x509.Certificate, ...]:
         """All intermediates so far, the oldest first."""
         return tuple(signer.certificate for signer in self._intermediates)
+
+    def _next_moment(self) -> datetime:
+        """Give an hour ago, and never the same second twice: a renewal is told from the one before it by its date."""
+        with self._lock:
+            now = datetime.now(UTC).replace(microsecond=0)
+            self._last = min(max(now - BACKDATED, self._last + timedelta(seconds=1)), now)
+            return self._last
 
     def rotate_intermediate(self) -> x509.Certificate:
         """Make a new intermediate, with a new name and key, that signs from now on; public CAs do this often."""
@@ -131,7 +142,7 @@ class LabCA:
         csr = read_csr(csr_pem)
         wanted = tuple(names) if names is not None else csr_names(csr)
         _refuse_names(wanted)
-        start = (not_before or datetime.now(UTC) - BACKDATED).replace(microsecond=0)
+        start = (not_before or self._next_moment()).replace(microsecond=0)
         # Lifetimes count both ends (RFC 5280), hence the second less.
         period = (start, start + timedelta(days=days, seconds=-1))
         key = public_key or csr.public_key()
@@ -180,7 +191,7 @@ def read_csr(csr_pem: str) -> x509.CertificateSigningRequest:
         csr = x509.load_pem_x509_csr(csr_pem.encode("ascii"))
     except ValueError as error:
         raise CsrRefused("this is not a certificate request (PKCS #10) in PEM") from error
-    if not csr.is_signature_valid:
+    if not is_request_signed(csr):  # SHA-1 is fine here: the CSR's hash has no say in what is issued
         raise CsrRefused("the request's signature does not match its key")
     key = csr.public_key()
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < _MIN_RSA_BITS:

@@ -46,6 +46,8 @@ FAULTS: dict[str, Fault] = {
             takes_cmdlet=True,
         ),
         Fault("exchange-error", "The cmdlet answers with an error and changes nothing.", takes_cmdlet=True),
+        Fault("edgesync-slow", "EdgeSync says that it is done, and the Edge has its copy some looks later.", once=True),
+        Fault("edgesync-stuck", "EdgeSync says that it is done, and the Edge never gets its copy."),
         Fault("ca-wrong-key", "The CA signs somebody else's key."),
         Fault("ca-missing-name", "The CA leaves the FQDN out of the certificate."),
         Fault("ca-no-intermediate", "The CA's reply holds the leaf only."),
@@ -54,6 +56,23 @@ FAULTS: dict[str, Fault] = {
         Fault("smtp-closed", "The SMTP port refuses connections."),
         Fault("smtp-no-starttls", "The SMTP listener does not offer STARTTLS, whatever the connector says."),
         Fault("smtp-old-certificate", "The SMTP listener goes on showing the certificate it had at start."),
+        Fault("ca-new-intermediate", "The CA signs each certificate with a new intermediate, as CAs do now and then."),
+        Fault("certificates-raw-only", "Get-ExchangeCertificate gives raw data alone: services are unknown."),
+        Fault("key-acl-locked", "The account may not let the transport service read a certificate's private key."),
+        Fault("put-back-ignored", "Enabling SMTP anew on the old default certificate does not make it the default."),
+        Fault("default-missing", "The default SMTP certificate is not in the store, so it cannot be put back."),
+        Fault("fqdn-underscore", "A receive connector's Fqdn has an underscore, so that SMTP cannot be enabled."),
+        Fault(
+            "name-stale",
+            "Receive connectors, and the send connector to Office 365, name a certificate that is gone, of an "
+            "intermediate that signs no more.",
+        ),
+        Fault("foreign-route", "Somebody else's send connector takes the mail to a partner, without TLS."),
+        Fault(
+            "newer-twin",
+            "Once the certificate is activated, somebody imports a newer one of the same issuer and subject, and does "
+            "not enable SMTP.",
+        ),
         Fault("smtp-leaf-only", "The SMTP listener sends the leaf without its intermediates."),
     )
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from tlsrunbook.lab.exchange.edge_sync import subscribe, synchronise
 from tlsrunbook.lab.exchange.keys import KeySource
 from tlsrunbook.lab.exchange.world import LabServer, Organization
 from tlsrunbook.lab.faults import FaultBoard
@@ -96,6 +97,19 @@ class Fleet:
             (site.name, server.name): self._station(site, server) for site in plan for server in site.servers
         }
 
+        for site in plan:
+            self._subscribe(site)
+
+    def _subscribe(self, site: SitePlan) -> None:
+        """Subscribe the Edges that shall be, and let EdgeSync come round once."""
+        organization = self.organizations[site.name]
+        for server in site.servers:
+            if server.send_through:
+                inside = self.stations[site.name, server.send_through].server
+                edge = self.stations[site.name, server.name].server
+                subscription = subscribe(organization, edge, inside.now())
+                synchronise(organization, subscription, inside.now(), inside)
+
     async def start(self) -> None:
         """Open all doors.
 
@@ -118,7 +132,7 @@ class Fleet:
         server = LabServer(
             plan.name,
             plan.internal_fqdn,
-            terms.version,
+            plan.version or terms.version,
             is_edge=plan.is_edge,
             organization=self.organizations[site.name],
             faults=terms.faults,

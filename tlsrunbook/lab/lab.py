@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,13 +13,15 @@ from typing import Protocol
 from tlsrunbook.errors import UsageError
 from tlsrunbook.lab.authority import AuthorityDesk, AuthorityServer
 from tlsrunbook.lab.ca import LabCA
+from tlsrunbook.lab.conditions import Conditions
 from tlsrunbook.lab.dns import DnsServer, Zone
+from tlsrunbook.lab.exchange.builds import parse_version
 from tlsrunbook.lab.exchange.keys import KeySource, new_key
 from tlsrunbook.lab.exchange.world import LabServer, Organization
 from tlsrunbook.lab.faults import FaultBoard
 from tlsrunbook.lab.fleet import Fleet, Station, Terms
 from tlsrunbook.lab.loop import LoopThread
-from tlsrunbook.lab.places import SitePlan, plan_world
+from tlsrunbook.lab.places import SitePlan, plan_world, with_subscriptions
 from tlsrunbook.lab.private import InternalCa, LabAccount, PrivateFolder
 from tlsrunbook.lab.site_text import CREDENTIAL, Reach, Surroundings, site_text
 from tlsrunbook.lab.winrm import Timing
@@ -48,7 +51,8 @@ class Lab:
 
     Args:
         sites: How many sites, each an Exchange organisation of its own.
-        servers: How many servers in each site: EDGE1, MBX1, EDGE2, MBX2 and so on.
+        servers: How many servers in each site: EDGE1, MBX1, EDGE2, MBX2 and so on; Mailbox servers alone where this
+            version of Exchange has no Edge Transport role.
         version: ``2007`` to ``SE``, or an exact build.
         faults: What goes wrong. It can be changed while the lab runs, except for ``winrm-untrusted``.
         folder: For the lab's files, readable by this user alone; None for a new one that goes with the lab.
@@ -56,6 +60,9 @@ class Lab:
         round_trip: Seconds added to every WinRM request.
         listen: Loopback address to listen on.
         keys: Where the servers' private keys come from.
+        plan: Sites and servers as they shall be, in place of ``sites`` and ``servers``.
+        furnish: Called with the simulated servers and the CA's desk before any door is open.
+        subscribed: Whether every Edge is subscribed, so that its send connectors are made inside.
 
     Raises:
         UsageError: There is no such world.
@@ -73,8 +80,13 @@ class Lab:
         round_trip: float = 0.0,
         listen: str = "127.0.0.1",
         keys: KeySource = new_key,
+        plan: tuple[SitePlan, ...] = (),
+        furnish: Callable[[Fleet, AuthorityDesk], None] = lambda _fleet, _desk: None,
+        subscribed: bool = False,
     ) -> None:
-        self.plan = plan_world(sites, servers)
+        world = plan or plan_world(sites, servers, edges=parse_version(version).has_edge)
+        self.plan = with_subscriptions(world) if subscribed else world
+        self._furnish = furnish
         self.faults = faults if faults is not None else FaultBoard()
         self.ca = LabCA()
         self._version, self._folder, self._listen, self._keys = version, folder, listen, keys
@@ -104,6 +116,25 @@ class Lab:
     def authority_url(self) -> str:
         """Where the CA is."""
         return self._now().authority.url
+
+    @property
+    def credential_name(self) -> str:
+        """What that account's credential is called."""
+        return CREDENTIAL
+
+    @property
+    def around(self) -> Surroundings:
+        """What all its servers share: CA, DNS, credentials."""
+        return self._now().around
+
+    def reach(self, site: str, name: str) -> Reach:
+        """Give where a server is reached."""
+        station = self.station(site, name)
+        return Reach(self._listen, station.winrm.port, station.smtp.endpoint)
+
+    def answer_all(self) -> None:
+        """Let the CA answer the orders that it was told to keep waiting."""
+        self._now().authority.desk.answer_all()
 
     @property
     def dns_endpoint(self) -> str:
@@ -144,10 +175,7 @@ class Lab:
             UsageError: There is no such site, or the lab does not run.
         """
         site = self._site(site_name)
-        reach = {}
-        for server in site.servers:
-            station = self.station(site.name, server.name)
-            reach[server.name] = Reach(self._listen, station.winrm.port, station.smtp.endpoint)
+        reach = {server.name: self.reach(site.name, server.name) for server in site.servers}
         return site_text(site, self._now().around, reach)
 
     def write_site_files(self, folder: Path) -> tuple[Path, ...]:
@@ -205,6 +233,11 @@ class Lab:
         )
         fleet = Fleet(self.plan, terms)
         authority = AuthorityServer(AuthorityDesk(self.ca, self.faults, server_of=self._server_of), self._listen)
+        self._furnish(fleet, authority.desk)
+        conditions = Conditions(self.faults, self.ca)
+        for site in self.plan:
+            for server in site.servers:
+                conditions.watch_over(fleet.stations[site.name, server.name].server, server.fqdn)
         dns = DnsServer(self._zone(), self._listen)
         loop = LoopThread()
         ending.callback(loop.stop)
@@ -217,6 +250,7 @@ class Lab:
             credentials=folder.write("credentials.toml", self._account.toml()),
             winrm_ca=folder.write("winrm-ca.pem", internal.pem),
             review_year=datetime.now(UTC).year + 1,
+            product=parse_version(self._version).product,
         )
         self.faults.watch(self._obey_faults)
         ending.callback(self.faults.unwatch, self._obey_faults)
@@ -254,6 +288,8 @@ class Lab:
 
     def _obey_faults(self) -> None:
         running = self._now()
+        for station in running.fleet.stations.values():
+            station.server.when_logged_on()
         running.loop.run(running.fleet.obey_faults())
 
 

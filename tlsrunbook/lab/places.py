@@ -5,7 +5,7 @@ The names have the shape of names that public CAs sign; ``example.net`` and ``ex
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tlsrunbook.errors import UsageError
 
@@ -39,12 +39,16 @@ class ServerPlan:
         is_edge: Edge Transport or Mailbox server.
         fqdn: What the world shall see.
         internal_fqdn: What it calls itself.
+        version: ``2007`` to ``SE``, or an exact build; empty for the lab's own.
+        send_through: The Mailbox server that an Edge is subscribed to; empty when it is not subscribed.
     """
 
     name: str
     is_edge: bool
     fqdn: str
     internal_fqdn: str
+    version: str = ""
+    send_through: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,28 +70,50 @@ class SitePlan:
     servers: tuple[ServerPlan, ...]
 
 
-def plan_world(sites: int, servers: int) -> tuple[SitePlan, ...]:
+def plan_world(sites: int, servers: int, *, edges: bool = True) -> tuple[SitePlan, ...]:
     """Lay out the world.
 
     Args:
         sites: How many.
         servers: How many in each site.
+        edges: Whether Edge and Mailbox servers come in turn; without it all are Mailbox servers.
 
     Raises:
         UsageError: A number is below 1.
     """
     if sites < 1 or servers < 1:
         raise UsageError(f"a lab cannot have {sites} sites with {servers} servers each", todo="use 1 or more of each")
-    return tuple(_site(number, servers) for number in range(sites))
+    return tuple(_site(number, servers, edges) for number in range(sites))
 
 
-def _site(number: int, servers: int) -> SitePlan:
+def _site(number: int, servers: int, edges: bool) -> SitePlan:
     name, country = _CITIES[number] if number < len(_CITIES) else (f"site{number + 1}", "GB")
     domain = f"{name}.example.net"
     internal = f"corp.{domain}"
-    return SitePlan(name, country, domain, internal, tuple(_server(at, domain, internal) for at in range(servers)))
+    numbers = range(servers)
+    return SitePlan(name, country, domain, internal, tuple(_server(at, domain, internal, edges) for at in numbers))
 
 
-def _server(at: int, domain: str, internal: str) -> ServerPlan:
-    name = f"{'MBX' if at % 2 else 'EDGE'}{at // 2 + 1}"
-    return ServerPlan(name, at % 2 == 0, f"mx{at + 1}.{domain}", f"{name.lower()}.{internal}")
+def _server(at: int, domain: str, internal: str, edges: bool) -> ServerPlan:
+    is_edge = edges and at % 2 == 0
+    name = f"{'EDGE' if is_edge else 'MBX'}{at // 2 + 1 if edges else at + 1}"
+    return ServerPlan(name, is_edge, f"mx{at + 1}.{domain}", f"{name.lower()}.{internal}")
+
+
+def with_subscriptions(world: tuple[SitePlan, ...]) -> tuple[SitePlan, ...]:
+    """Subscribe every Edge: to the Mailbox server of the same number, or else to the first.
+
+    Raises:
+        UsageError: There is no Edge, or no Mailbox server that it could be subscribed to.
+    """
+    return tuple(replace(site, servers=tuple(_subscribed(one, site.servers) for one in site.servers)) for site in world)
+
+
+def _subscribed(server: ServerPlan, servers: tuple[ServerPlan, ...]) -> ServerPlan:
+    inside = [one.name for one in servers if not one.is_edge]
+    if not inside or len(inside) == len(servers):
+        raise UsageError("a subscription needs an Edge and a Mailbox server", todo="use 2 servers or more in each site")
+    if not server.is_edge:
+        return server
+    beside = server.name.replace("EDGE", "MBX")
+    return replace(server, send_through=beside if beside in inside else inside[0])

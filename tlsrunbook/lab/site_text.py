@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tlsrunbook.lab.exchange.builds import parse_version
 from tlsrunbook.lab.places import ServerPlan, SitePlan
 
 #: What the lab's one credential is called.
@@ -40,6 +41,7 @@ class Surroundings:
         credentials: TOML file with the credential.
         winrm_ca: PEM file of the CA that signed the WinRM certificates.
         review_year: Year in which the never-TLS domain is looked at again.
+        product: ``2007`` to ``SE``, where a server's plan does not say: old ones need more of a site file.
     """
 
     authority_url: str
@@ -48,6 +50,15 @@ class Surroundings:
     credentials: Path
     winrm_ca: Path
     review_year: int
+    product: str = "SE"
+
+
+_INTERNET_CONNECTOR = """
+# Made by the step activate: its Fqdn is the public one, and its authentication is Tls alone.
+[servers.internet_connector]
+name = "From the Internet {server}"
+bindings = ["192.0.2.25:25"]            # the address of this server that the firewall sends mail to
+"""
 
 
 def site_text(site: SitePlan, around: Surroundings, reach: Mapping[str, Reach]) -> str:
@@ -84,7 +95,7 @@ roots = {_quoted(around.roots)}
 
 [policy]
 approval = "none"
-{_line("default_smtp_certificate", "keep", "internal mail flow and Edge Subscriptions depend on it")}
+{_default_smtp_certificate({_product(server, around) for server in site.servers})}
 {_line("waves", [1, "25%", "100%"], "one server first, then a quarter, then all")}
 stop_after_failures = 1
 
@@ -96,12 +107,28 @@ file = {_quoted(around.credentials)}
 """
 
 
+def _product(server: ServerPlan, around: Surroundings) -> str:
+    return parse_version(server.version).product if server.version else around.product
+
+
+def _default_smtp_certificate(products: Container[str]) -> str:
+    if "2007" in products:
+        return _line("default_smtp_certificate", "replace", "Exchange 2007 has one certificate for SMTP: it moves")
+    return _line("default_smtp_certificate", "keep", "internal mail flow and Edge Subscriptions depend on it")
+
+
 def _server(server: ServerPlan, reach: Reach, around: Surroundings) -> str:
+    old = _product(server, around) in ("2007", "2010")
+    tied = (
+        "it gets a receive connector of its own for the Internet."
+        if old
+        else ("the public certificate is tied to it by its TLS certificate name.")
+    )
     role = (
         "Edge Transport server: its default receive connector answers with the public name."
         if server.is_edge
-        else f"Mailbox server: its default receive connector has to answer with {server.internal_fqdn},\n"
-        "# so the public certificate is tied to it by its TLS certificate name."
+        else f"{'Hub Transport' if old else 'Mailbox'} server: its default receive connector has to answer with "
+        f"{server.internal_fqdn},\n# so {tied}"
     )
     return f"""\
 # {role}
@@ -111,14 +138,21 @@ name = {_quoted(server.name)}
 {_line("fqdn", server.fqdn, "what the world sees: the certificate's common name")}
 {_line("names", [], "further names on the certificate")}
 roles = ["send", "receive"]
-{_line("endpoints", [reach.smtp], "what is port 25 to the Internet; verified by a real handshake")}
+{_through(server)}{_line("endpoints", [reach.smtp], "what is port 25 to the Internet; verified by a real handshake")}
 
 [servers.logon]
 method = "ntlm"
 port = {reach.port}
 ca_file = {_quoted(around.winrm_ca)}
 {_line("credential", CREDENTIAL, "a name; user and password are in the credentials file")}
-"""
+{"" if server.is_edge or not old else _INTERNET_CONNECTOR}"""
+
+
+def _through(server: ServerPlan) -> str:
+    if not server.send_through:
+        return ""
+    why = "it is subscribed: that server makes its send connectors, EdgeSync brings them"
+    return f"{_line('send_through', server.send_through, why)}\n"
 
 
 def _connectors(site: SitePlan, review_year: int) -> str:

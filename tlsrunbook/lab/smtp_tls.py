@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tlsrunbook.lab.exchange.inbound import InboundTls, PrivateKey
+from tlsrunbook.lab.stand_in import fits, stand_in
 
 
 class TlsContexts:
@@ -43,6 +44,8 @@ class TlsContexts:
 
     def _load(self, leaf: x509.Certificate, key: PrivateKey, chain: tuple[bytes, ...]) -> ssl.SSLContext:
         context = _new_context()
+        if not fits(leaf, key):  # rebuilt from saved state: the certificate is there, its key stayed where it was made
+            leaf = stand_in(leaf, key)
         path = self._folder / f"{secrets.token_hex(8)}.pem"
         try:
             with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:

@@ -13,10 +13,17 @@ from tlsrunbook.exchange.command import Later
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.exchange.version import Target
 from tlsrunbook.plan.later import named
-from tlsrunbook.plan.model import Change, Compensate, Irreversible, PlanItem, Undo
+from tlsrunbook.plan.model import Change, Compensate, Irreversible, PlanItem, Reverse, Undo
 from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.policy.old_exchange import keeps_one_smtp_certificate, one_smtp_refusal
 
 _NOTE = "Exchange cannot take a service away: the certificate keeps SMTP until it is removed"
+
+_REPLACED = 'write default_smtp_certificate = "keep" in the site file; a replacement needs the subscription made anew'
+_REPLACED_2007 = (
+    "Exchange 2007 has one certificate for SMTP, so that it moves whatever the site file says: remove the Edge "
+    "Subscription, run this step, and subscribe anew"
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ def choose_default(state: ServerState, new: str | Later, policy: str, remembered
     """
     if policy == "replace":
         return DefaultChoice("", _replace_refusals(state))
+    if keeps_one_smtp_certificate(state):
+        return DefaultChoice("", one_smtp_refusal(state))
     old = state.internal_transport_thumbprint
     if old == new:
         old = remembered if remembered not in ("", new) else ""
@@ -58,7 +67,7 @@ def _replace_refusals(state: ServerState) -> tuple[Finding, ...]:
             "default-replace-with-edge-subscription",
             Severity.REFUSE,
             f"{state.name} has an Edge Subscription, which trusts exactly the present default SMTP certificate",
-            'write default_smtp_certificate = "keep" in the site file; a replacement needs the subscription made anew',
+            _REPLACED_2007 if keeps_one_smtp_certificate(state) else _REPLACED,
             f"server {state.name}",
         ),
     )
@@ -112,7 +121,9 @@ def enable_undo(target: Target, state: ServerState) -> Undo:
     old = state.internal_transport_thumbprint
     if not old or state.certificate(old) is None:
         return Irreversible(_NOTE)
-    return Compensate(((cmdlets.enable_smtp(target, old),),), _NOTE)
+    back = ((cmdlets.enable_smtp(target, old),),)
+    # The one version on which services move: SMTP goes back whole.
+    return Reverse(back) if keeps_one_smtp_certificate(state) else Compensate(back, _NOTE)
 
 
 def _services(state: ServerState, thumbprint: str | Later) -> tuple[str, ...] | None:

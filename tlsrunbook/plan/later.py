@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from tlsrunbook.exchange.command import Later
@@ -38,6 +38,16 @@ class Known:
 
     values: Mapping[Later, str | bytes] = field(default_factory=dict)
     intermediates: tuple[Mapping[Later, str | bytes], ...] = ()
+
+
+def joined_known(parts: Iterable[Known]) -> Known:
+    """Give what several parts of a step know together; where two know the same thing, the first one is kept."""
+    values: dict[Later, str | bytes] = {}
+    intermediates: tuple[Mapping[Later, str | bytes], ...] = ()
+    for part in parts:
+        values = {**part.values, **values}
+        intermediates += part.intermediates
+    return Known(values, intermediates)
 
 
 def named(prefix: str, value: str | Later) -> str:

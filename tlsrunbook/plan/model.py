@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from tlsrunbook.exchange.command import Later, Pipeline
+from tlsrunbook.exchange.command import Command, Later, Pipeline
 
 #: What a property is or shall be. ``Later`` stands for what is only known afterwards.
 Shown: TypeAlias = "str | bool | int | tuple[str, ...] | Later | None"
@@ -70,19 +70,34 @@ class Submit:
 
 
 @dataclass(frozen=True)
+class Transfer:
+    """Take a certificate with its key over from another server, under a password that is made when it is done.
+
+    Args:
+        source: The other server.
+        export: What is sent there.
+        bring: What is sent here afterwards. Both hold a :class:`Later` for the password, this one for the PFX too.
+    """
+
+    source: str
+    export: Command
+    bring: Pipeline
+
+
+@dataclass(frozen=True)
 class PlanItem:
     """One thing to do, its differences and its undo.
 
     Args:
         why: One sentence for people.
-        does: A pipeline to send, or a CSR to submit.
+        does: A pipeline to send, a CSR to submit, or a certificate to take over.
         changes: What differs; never empty.
         undo: How it is taken back.
         if_fails: What it means that this one failed when those before it have worked; may be empty.
     """
 
     why: str
-    does: Pipeline | Submit
+    does: Pipeline | Submit | Transfer
     changes: tuple[Change, ...]
     undo: Undo
     if_fails: str = ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from tlsrunbook.exchange import cmdlets
 from tlsrunbook.exchange.command import Later
-from tlsrunbook.exchange.state import ReceiveConnector, ServerState
+from tlsrunbook.exchange.state import ReceiveConnector
 from tlsrunbook.exchange.version import Target
 from tlsrunbook.plan.model import Change, PlanItem, Reverse
 
@@ -35,9 +35,3 @@ def _item(connector: ReceiveConnector, target: Target, certificate_name: str | L
         (Change(f"receive connector {connector.identity}", "TlsCertificateName", have, certificate_name),),
         Reverse(((cmdlets.set_receive_connector(target, connector.identity, tls_certificate_name=have),),)),
     )
-
-
-def naming_one_of(state: ServerState, names: frozenset[str]) -> tuple[ReceiveConnector, ...]:
-    """Give the receive connectors that name one of these TLS certificate names, whatever they are called."""
-    wanted = {name.lower() for name in names}
-    return tuple(c for c in state.receive_connectors if (c.tls_certificate_name or "").lower() in wanted)

@@ -38,8 +38,8 @@ def wanted_connectors(
 
     Args:
         wanted: The site file's table.
-        server: The sending server.
-        target: What that server can.
+        server: The sending server: the source of its connectors.
+        target: The server that the commands run on, which is another one for a subscribed Edge.
         certificate_name: TLS certificate name that the server spelled; not used where Exchange has no such property.
     """
     never = tuple(entry.domain for entry in wanted.never.domains)
@@ -80,7 +80,7 @@ def _settings(
     if tls == "never":
         settings["domain_secure_enabled"] = False
     if not target.is_edge:
-        settings["source_transport_servers"] = (target.name,)
+        settings["source_transport_servers"] = (server.name,)
     return settings
 
 
@@ -163,18 +163,17 @@ def _shown(value: object) -> Shown:
     raise TypeError(f"{type(value).__name__} is no connector setting")
 
 
-def as_applied(wanted: Iterable[WantedConnector], state: ServerState, target: Target) -> tuple[SendConnector, ...]:
+def as_applied(wanted: Iterable[WantedConnector], state: ServerState) -> tuple[SendConnector, ...]:
     """Give all send connectors as they will be, for asking which one a domain will take."""
     by_name = {connector.name.lower(): connector for connector in state.send_connectors}
     for one in wanted:
-        by_name[one.name.lower()] = _after(one, by_name.get(one.name.lower()), target)
+        by_name[one.name.lower()] = _after(one, by_name.get(one.name.lower()))
     return tuple(by_name.values())
 
 
-def _after(one: WantedConnector, existing: SendConnector | None, target: Target) -> SendConnector:
+def _after(one: WantedConnector, existing: SendConnector | None) -> SendConnector:
     known: dict[str, Any] = {key: value for key, value in one.settings.items() if not isinstance(value, Later)}
-    known["source_transport_servers"] = () if target.is_edge else (target.name,)
-    return replace(existing or _fresh(one.name), **known)
+    return replace(existing or _fresh(one.name), **{"source_transport_servers": (), **known})
 
 
 def _fresh(name: str) -> SendConnector:

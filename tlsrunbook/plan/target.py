@@ -40,25 +40,3 @@ def chosen_certificate(state: ServerState, site: Site, server: Server, at: datet
     """Give the adequate certificate that was issued last, or None."""
     fitting = [certificate for certificate in state.certificates if adequate(certificate, site, server, at)]
     return max(fitting, key=lambda certificate: (certificate.not_before, certificate.thumbprint), default=None)
-
-
-def superseded_names(state: ServerState, chosen: ExchangeCertificate | None, server: Server) -> frozenset[str]:
-    """Give the TLS certificate names of other certificates for the same FQDN: no connector shall go on naming them.
-
-    A certificate with a name that the chosen one lacks is not superseded: some connector may need that name.
-
-    Args:
-        chosen: None while it is not issued yet: it will carry the server's names.
-    """
-    carried = chosen.names if chosen else server.all_names
-    return frozenset(
-        certificate.tls_certificate_name
-        for certificate in state.certificates
-        if not (chosen and certificate.thumbprint == chosen.thumbprint)
-        and not (chosen and certificate.tls_certificate_name == chosen.tls_certificate_name)
-        and not certificate.pending
-        and not certificate.self_signed
-        and certificate.tls_certificate_name  # a connector that names none is no connector that names this one
-        and all(names_cover(carried, name) for name in certificate.names)
-        and names_cover(certificate.names, server.fqdn)
-    )

@@ -7,7 +7,10 @@ from collections.abc import Iterable
 
 from tlsrunbook.certificates.facts import names_cover
 from tlsrunbook.exchange.state import ReceiveConnector, SendConnector, ServerState
+from tlsrunbook.plan.internet_connector import internet_connector, wants_internet_connector
 from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.policy.old_exchange import can_be_proposed, judge_ignored_fqdn, judge_internet_connector, proposal
+from tlsrunbook.policy.tls_names import certificates_named, readable_names
 from tlsrunbook.site import Server
 
 _DNS_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\Z")
@@ -38,8 +41,10 @@ def confirm_connectors(state: ServerState, server: Server, has_certificate_name:
     findings = [finding for connector in state.receive_connectors for finding in _characters(connector)]
     if "receive" in server.roles:
         findings += _receive(state, server, has_certificate_name)
+        findings += judge_internet_connector(state, server)
     if "send" in server.roles:
         findings += [f for connector in state.send_connectors for f in _send(connector, server)]
+        findings += judge_ignored_fqdn(state, server)
     return tuple(findings)
 
 
@@ -59,15 +64,31 @@ def confirm_server(state: ServerState, server: Server) -> tuple[Finding, ...]:
 
 
 def concerned(state: ServerState, server: Server) -> tuple[ReceiveConnector, ...]:
-    """Give the receive connectors the site file is about: those it names, else those that face the Internet."""
+    """Give the receive connectors the site file is about: those it names, else those that face the Internet.
+
+    Where the site file asks for a separate Internet connector (2007 and 2010), that one is the one that faces it.
+    """
+    own = internet_connector(state, server) if wants_internet_connector(state, server) else None
+    if not server.receive_connectors and wants_internet_connector(state, server):
+        return (own,) if own else ()
     if not server.receive_connectors:
         return tuple(connector for connector in state.receive_connectors if connector.internet_facing)
     wanted = {name.lower() for name in server.receive_connectors}
     return tuple(
         connector
         for connector in state.receive_connectors
-        if connector.name.lower() in wanted or connector.identity.lower() in wanted
+        if connector.name.lower() in wanted or connector.identity.lower() in wanted or connector == own
     )
+
+
+def answering_names(state: ServerState, server: Server) -> tuple[str, ...]:
+    """Give the names that may answer at the endpoints now.
+
+    While the separate Internet connector is not there yet, some other connector takes its mail.
+    """
+    waits = wants_internet_connector(state, server) and internet_connector(state, server) is None
+    connectors = state.receive_connectors if waits else concerned(state, server)
+    return tuple(connector.fqdn or state.fqdn for connector in connectors)
 
 
 def _receive(state: ServerState, server: Server, has_certificate_name: bool) -> Iterable[Finding]:
@@ -83,12 +104,13 @@ def _receive(state: ServerState, server: Server, has_certificate_name: bool) -> 
                 "correct receive_connectors in the site file",
                 f"receive connector {name}",
             )
-    if not connectors and not server.receive_connectors:
+    if not connectors and not server.receive_connectors and not wants_internet_connector(state, server):
+        todo = "name the connector with receive_connectors in the site file, or take 'receive' out of its roles"
         yield Finding(
             "no-receive-connector",
             Severity.REFUSE,
             f"{state.name} has no receive connector that takes anonymous mail on port 25 with TLS",
-            "name the connector with receive_connectors in the site file, or take 'receive' out of its roles",
+            f"{todo}; or {proposal(state, server)}" if can_be_proposed(state, server) else todo,
             f"server {state.name}",
         )
     for connector in connectors:
@@ -112,7 +134,7 @@ def _answers_with(
     if names_cover(server.all_names, answer):
         return
     if "ExchangeServer" in connector.auth_mechanism and not state.is_edge:
-        yield _fixed(connector, answer, server, has_certificate_name)
+        yield _fixed(connector, answer, state, server, has_certificate_name)
         return
     yield Finding(
         "fqdn-differs",
@@ -123,7 +145,9 @@ def _answers_with(
     )
 
 
-def _fixed(connector: ReceiveConnector, answer: str, server: Server, has_certificate_name: bool) -> Finding:
+def _fixed(
+    connector: ReceiveConnector, answer: str, state: ServerState, server: Server, has_certificate_name: bool
+) -> Finding:
     because = (
         f"{connector.identity} answers with {answer}; rule rc-fqdn-exchangeserver: a connector with ExchangeServer "
         "authentication may only answer with the server's own name"
@@ -136,15 +160,14 @@ def _fixed(connector: ReceiveConnector, answer: str, server: Server, has_certifi
         "fqdn-fixed-no-certificate-name",
         Severity.REFUSE,
         f"{because}, and this Exchange has no TlsCertificateName",
-        f"make a separate Internet receive connector with Fqdn {server.fqdn} and authentication Tls only, and name it "
-        "in receive_connectors",
+        proposal(state, server),
         target,
     )
 
 
 def _names_certificate(connector: ReceiveConnector, state: ServerState) -> Iterable[Finding]:
     name = connector.tls_certificate_name
-    if name and name.lower() not in {c.tls_certificate_name.lower() for c in state.certificates}:
+    if name and readable_names(state) and not certificates_named(state, name):
         yield Finding(
             "stale-certificate-name",
             Severity.WARNING,

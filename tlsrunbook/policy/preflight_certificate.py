@@ -70,7 +70,7 @@ def _enable_privatekey(case: Case) -> Iterator[str]:
 
 
 def _import_no_key(case: Case) -> Iterator[str]:
-    data = case.value("FileData")
+    data = case.value("FileData") or case.value("Data")  # on 2007 the bytes go into a file first
     if not isinstance(data, bytes) or case.gives("Password"):
         return
     found, held = certificates_in(data), keys_held(case.state)
@@ -156,7 +156,7 @@ CERTIFICATE_RULES = (
         "cert-import-no-key",
         "A CA's answer is imported on the server that holds the key of its request.",
         "import it on the server that made the request; check which server that was",
-        (_IMPORT,),
+        (_IMPORT, "Set-ServerFile"),
         _import_no_key,
     ),
     Rule(

@@ -37,7 +37,7 @@ SERVER_RULES = (
     Rule(
         "edge-subscribed-blocked",
         "On a subscribed Edge server send connectors, accepted and remote domains are not changed.",
-        "change them on a Mailbox server and start EdgeSync",
+        "change them on a Mailbox server and start EdgeSync; the site file's send_through names the one that does it",
         _BLOCKED,
         _subscribed_blocked,
     ),

@@ -10,6 +10,7 @@ from tlsrunbook.certificates.chain import intermediates_of, leaf_for
 from tlsrunbook.certificates.csr import Csr
 from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts, names_cover, normal_name
 from tlsrunbook.certificates.trust import Trust, judge_trust
+from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.policy import certificate_rules
 from tlsrunbook.policy.certificate_rules import certificate_findings, key_weakness, trust_findings
 from tlsrunbook.policy.finding import Finding, Severity
@@ -20,6 +21,7 @@ RULES: dict[str, str] = {
     "several": "More than one certificate in the reply holds the key of the request; the newest is taken.",
     "old-file": "The reply is an earlier one: already installed, or older than the request.",
     **certificate_rules.RULES,
+    "no-clientauth-mutual-tls": "A send connector uses mutual TLS, and the certificate has no clientAuth.",
     "csr-signature": "The request is not signed by its own key.",
     "csr-names": "The request does not ask for every wanted FQDN.",
     "csr-extra-names": "The request asks for names that are not wanted.",
@@ -117,6 +119,30 @@ def judge_csr(
         message = f"The request's key has {csr.key_size} bits, the site file says {key_size}"
         found.append(Finding("csr-key-size", Severity.REFUSE, message, "make a new request"))
     return (*found, *_csr_names(csr, names), *_csr_subject(csr, names[0], subject or {}))
+
+
+def mutual_tls(leaf: CertificateFacts, state: ServerState) -> tuple[Finding, ...]:
+    """Say which connectors of this server a certificate without clientAuth matters to.
+
+    Args:
+        leaf: The certificate that is about to be installed.
+        state: The server it is for.
+    """
+    if not leaf.ekus or not {"clientAuth", "anyExtendedKeyUsage"}.isdisjoint(leaf.ekus):
+        return ()
+    sending = [connector.name for connector in state.send_connectors if connector.domain_secure_enabled]
+    if not sending:
+        return ()
+    message = (
+        f"{_names(sending)} of {state.name} shows this server's certificate to partners (mutual TLS, "
+        "DomainSecureEnabled), and the certificate has no clientAuth: a partner that checks it may refuse the mail"
+    )
+    todo = "have each partner of TLSSendDomainSecureList prove that mail still arrives, or ask the CA for clientAuth"
+    return (Finding("no-clientauth-mutual-tls", Severity.INFO, message, todo, f"server {state.name}"),)
+
+
+def _names(connectors: Sequence[str]) -> str:
+    return ("send connector " if len(connectors) == 1 else "send connectors ") + ", ".join(connectors)
 
 
 def _no_leaf(

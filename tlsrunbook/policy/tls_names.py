@@ -7,12 +7,25 @@ import re
 from tlsrunbook.exchange.state import ExchangeCertificate, ServerState
 
 _NAME = re.compile(r"<i>(.*)<s>(.*)\Z", re.IGNORECASE | re.DOTALL)
+_COMMON_NAME = re.compile(r'(?:^|[,+]\s*)CN=("[^"]*"|[^,+]*)', re.IGNORECASE)
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two TLS certificate names mean the same; the case of the tags does not matter."""
-    a, b = _NAME.match(one), _NAME.match(other)
-    return a.groups() == b.groups() if a and b else one == other
+    """Whether two TLS certificate names mean the same; case does not matter, nor do spaces around the parts."""
+    return bool(one) and bool(other) and _parts(one) == _parts(other)
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    match = _NAME.match(name)
+    parts = match.groups() if match else (name,)
+    return tuple(part.strip().casefold() for part in parts)
+
+
+def common_name_in(name: str) -> str:
+    """Give the common name in the subject of a TLS certificate name, lower case; empty when there is none."""
+    match = _NAME.match(name)
+    found = _COMMON_NAME.search(match.group(2)) if match else None
+    return found.group(1).strip().strip('"').lower() if found else ""
 
 
 def certificates_named(state: ServerState, name: str) -> tuple[ExchangeCertificate, ...]:

@@ -70,6 +70,7 @@ def abandoned_record(job: ServerJob, step: Step, attempt: Attempt, ended_by: str
         commands=_commands(lines),
         error={"code": "no-record", "what": what, "where": f"{job.site} / {job.server} / {step.id}", "todo": ""},
         files=tuple(sorted({*attempt.files, RECORD})),
+        rehearsal=job.about.rehearsal,
     )
     attempt.write(RECORD, readable_json(record.data()))
     return record
@@ -83,5 +84,6 @@ def _commands(lines: list[dict[str, Any]]) -> tuple[SentCommand, ...]:
         answer = next((later for later in lines[at + 1 : at + 2] if later["event"] in ("answered", "lost")), None)
         outcome = str(answer["outcome"]) if answer else "unknown"
         names = tuple(command["name"] for command in line["commands"])
-        sent.append(SentCommand(line["text"], names, bool(line["changes"]), line["at"], 0.0, outcome))
+        server = str(line.get("server", ""))
+        sent.append(SentCommand(line["text"], names, bool(line["changes"]), line["at"], 0.0, outcome, server=server))
     return tuple(sent)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.ports import Attempt, EvidenceStore
 from tlsrunbook.run.abandoned import abandoned_record
+from tlsrunbook.run.courses import Courses
 from tlsrunbook.run.engine import NotebookJob, execute, filed, prepare_process
 from tlsrunbook.run.notebooks import notebook_path
 from tlsrunbook.run.recording import Circumstances
@@ -34,6 +35,7 @@ class ServerJob:
         change: Change id.
         mode: ``plan`` or ``apply``.
         about: For a record that the runner has to write itself.
+        after: Step id -> pairs of server and step that shall have ended before it begins.
     """
 
     site_file: Path
@@ -45,6 +47,12 @@ class ServerJob:
     change: str
     mode: str
     about: Circumstances
+    after: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+
+    @property
+    def step_ids(self) -> tuple[str, ...]:
+        """The steps' ids, in order."""
+        return tuple(step.id for step in self.steps)
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,8 @@ class Event:
 def run_jobs(jobs: Sequence[ServerJob], workers: int, tell: Callable[[Event], None]) -> tuple[Record, ...]:
     """Run all jobs and give every record, in the order of the jobs.
 
+    A server whose next step waits for another server's step gives its place to the others until that step has ended.
+
     Args:
         jobs: One per server.
         workers: How many servers are worked on at once.
@@ -71,24 +81,53 @@ def run_jobs(jobs: Sequence[ServerJob], workers: int, tell: Callable[[Event], No
     """
     spawn = multiprocessing.get_context("spawn")
     count = max(1, min(workers, len(jobs)))
+    courses = Courses(jobs)
+    records: list[list[Record]] = [[] for _ in jobs]
+    waiting = dict.fromkeys(range(len(jobs)), 0)
+    running: dict[Future[tuple[list[Record], int]], int] = {}
     with (
         ProcessPoolExecutor(count, mp_context=spawn, initializer=prepare_process) as pool,
         ThreadPoolExecutor(count, thread_name_prefix="server") as threads,
     ):
-        futures: list[Future[list[Record]]] = [threads.submit(_run_server, job, pool, tell) for job in jobs]
-        return tuple(record for future in futures for record in future.result())
+        while waiting or running:
+            ready = [
+                number for number, at in waiting.items() if courses.ready(jobs[number], _step_at(jobs[number], at))
+            ]
+            # Nobody runs and nobody may: a site file cannot say so, but waiting for ever would be the worst answer.
+            for number in ready or ([] if running else list(waiting)[:1]):
+                at = waiting.pop(number)
+                running[threads.submit(_run_server, jobs[number], at, courses, pool, tell)] = number
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                number = running.pop(future)
+                made, at = future.result()
+                records[number] += made
+                if at < len(jobs[number].steps):
+                    waiting[number] = at
+    return tuple(record for made in records for record in made)
 
 
-def _run_server(job: ServerJob, pool: ProcessPoolExecutor, tell: Callable[[Event], None]) -> list[Record]:
-    records = []
-    for step in job.steps:
+def _step_at(job: ServerJob, at: int) -> str:
+    return job.steps[at].id if at < len(job.steps) else ""
+
+
+def _run_server(
+    job: ServerJob, at: int, courses: Courses, pool: ProcessPoolExecutor, tell: Callable[[Event], None]
+) -> tuple[list[Record], int]:
+    """Run a server's steps from one on, until one stops or has to wait; gives the records and where to go on."""
+    records: list[Record] = []
+    for position, step in enumerate(job.steps[at:], start=at):
+        if records and not courses.ready(job, step.id):
+            return records, position
         tell(Event(job.site, job.server, step.id))
         record = _run_step(job, step, pool)
         records.append(record)
         tell(Event(job.site, job.server, step.id, record))
+        courses.ended(job, step.id)
         if record.status not in _GOES_ON:
             break
-    return records
+    courses.ended(job, *job.step_ids)
+    return records, len(job.steps)
 
 
 def _run_step(job: ServerJob, step: Step, pool: ProcessPoolExecutor) -> Record:

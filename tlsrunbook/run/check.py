@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from tlsrunbook.errors import TlsRunbookError
 from tlsrunbook.ports import Authority, Shell
@@ -19,6 +20,8 @@ _NEEDED = (
     "Set-ReceiveConnector",
 )
 _NEEDED_TO_SEND = ("New-SendConnector", "Set-SendConnector")
+_NEEDED_FOR_EDGES = ("Start-EdgeSynchronization", "Test-EdgeSynchronization")
+_NEEDED_TO_SHARE = ("Export-ExchangeCertificate",)
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,20 @@ class CheckRow:
     todo: str = ""
 
 
-def check_server(server: Server, make_shell: Callable[[], Shell]) -> list[CheckRow]:
+#: Takes what was read of a server, and tells in a row what became of it.
+Keep: TypeAlias = "Callable[[Server, Seen], CheckRow]"
+
+
+def check_server(
+    site: Site, server: Server, make_shell: Callable[[], Shell], keep: Keep | None = None
+) -> list[CheckRow]:
     """Log on to a server, read its whole state, and compare its cmdlets with what a change needs.
 
     Args:
+        site: The site.
+        server: One of its servers.
         make_shell: Gives a shell, or raises when the credential is not there.
+        keep: Takes what was read.
     """
     try:
         shell = make_shell()
@@ -56,7 +68,8 @@ def check_server(server: Server, make_shell: Callable[[], Shell]) -> list[CheckR
         return [CheckRow(server.name, error.code, False, error.what, error.todo)]
     finally:
         shell.close()
-    return [_reached(server, seen), _rights(server, seen), _is_named(server, seen)]
+    kept = [keep(server, seen)] if keep else []
+    return [_reached(server, seen), _rights(site, server, seen), _is_named(server, seen), *kept]
 
 
 def _reached(server: Server, seen: Seen) -> CheckRow:
@@ -66,12 +79,26 @@ def _reached(server: Server, seen: Seen) -> CheckRow:
     return CheckRow(server.name, "version", known, text, "" if known else "this version of Exchange is not known here")
 
 
-def _rights(server: Server, seen: Seen) -> CheckRow:
-    needed = _NEEDED + (_NEEDED_TO_SEND if "send" in server.roles else ())
+def _needed(site: Site, server: Server) -> tuple[str, ...]:
+    """Give the cmdlets that a change on this server needs, with what it does there for other servers."""
+    needed: tuple[str, ...] = _NEEDED
+    edges = site.sent_through(server.name)
+    if edges or ("send" in server.roles and not server.send_through):
+        needed += _NEEDED_TO_SEND
+    if edges:
+        needed += _NEEDED_FOR_EDGES
+    if any(other.share_from == server.name for other in site.servers):
+        needed += _NEEDED_TO_SHARE
+    return needed
+
+
+def _rights(site: Site, server: Server, seen: Seen) -> CheckRow:
+    needed = _needed(site, server)
     lacking = [name for name in needed if not seen.target.knows(name)]
     if not lacking:
         return CheckRow(server.name, "rights", True, f"all {len(needed)} cmdlets that a change needs")
     todo = "give the account the roles Exchange Server Certificates, Receive Connectors and Send Connectors"
+    todo += ", and Edge Subscriptions" if site.sent_through(server.name) else ""
     return CheckRow(server.name, "rights", False, f"the account has no {', '.join(lacking)}", todo)
 
 

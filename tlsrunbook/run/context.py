@@ -74,6 +74,10 @@ class Run:
         """Prove the result by a STARTTLS handshake from outside. Changes nothing."""
         return self.step("verify")
 
+    def retire(self) -> Shown:
+        """Remove old certificates that nothing uses any more and whose successor was verified. Cannot be undone."""
+        return self.step("retire")
+
     def rollback(self) -> Shown:
         """Put back what this change altered on the server, last step first."""
         return self.step("rollback")
@@ -94,6 +98,8 @@ class Run:
         except BaseException:
             self._shell.close()
             raise
+        finally:
+            context.peers.close()
         self.records.append(record)
         shown = Shown(record, step.title, _short(attempt.folder))
         if record.status in _GOES_ON:

@@ -13,6 +13,7 @@ from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.site import Site
 from tlsrunbook.steps.base import Step
+from tlsrunbook.steps.order import prerequisites
 
 #: The one step that a rolled-back change still takes.
 ROLLBACK = "rollback"
@@ -124,18 +125,18 @@ def _job(site: Site, asked: Asked, store: EvidenceStore, about: Circumstances, s
         runs=asked.runs,
         change=change,
         mode=asked.mode,
-        about=Circumstances(about.who, why, about.tool),
+        about=Circumstances(about.who, why, about.tool, site.rehearsal_of),
+        after={step.id: prerequisites(site, server, step.id) for step in asked.steps},
     )
 
 
 def chosen_steps(steps: Sequence[Step], wanted: Sequence[str], step_of: Callable[[str], Step]) -> tuple[Step, ...]:
-    """Give the steps named, in the runbook's order whatever the order they were named in; all when none is named.
+    """Give the steps named, in the runbook's order whatever the order they were named in; ``steps`` when none is named.
 
     Raises:
         UsageError: There is no such step, or it has a command of its own.
     """
-    named = {step_of(step_id).id for step_id in wanted}
-    others = sorted(named - {step.id for step in steps})
-    if others:
-        raise UsageError(f"{others[0]} is no step of a run", todo=f"use tlsrunbook {others[0]} SITE")
-    return tuple(step for step in steps if not named or step.id in named)
+    named = {step.id: step for step in map(step_of, wanted)}
+    if ROLLBACK in named:
+        raise UsageError(f"{ROLLBACK} is no step of a run", todo=f"use tlsrunbook {ROLLBACK} SITE")
+    return tuple(sorted(named.values(), key=lambda step: step.number)) if named else tuple(steps)

@@ -19,9 +19,11 @@ from tlsrunbook.exchange.render import render_pipeline
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.plan.history import History
 from tlsrunbook.plan.model import Plan
-from tlsrunbook.ports import Attempt, Clock, EvidenceStore, Shell
+from tlsrunbook.ports import Attempt, Clock, EvidenceStore, Peers, Shell
 from tlsrunbook.run.approvals import FiledApprovals
 from tlsrunbook.run.history import read_history
+from tlsrunbook.run.saving import verified_on_wire
+from tlsrunbook.secret import Secret
 from tlsrunbook.steps.base import Step, StepResult, run_step
 from tlsrunbook.steps.model import StepContext, Wanted
 
@@ -49,14 +51,13 @@ class RecordingShell:
     transcript: Transcript
     clock: Clock
     sent: list[SentCommand] = field(default_factory=list)
+    server: str = ""
 
     def open(self) -> Greeting:
         """See :class:`~tlsrunbook.ports.Shell`."""
         greeting = self.inner.open()
-        self.transcript.add(
-            "opened",
-            {"computer": greeting.computer, "powershell": greeting.powershell, "exchange": greeting.exchange},
-        )
+        facts = {"computer": greeting.computer, "powershell": greeting.powershell, "exchange": greeting.exchange}
+        self.transcript.add("opened", {**self._where, **facts})
         return greeting
 
     def run(self, pipeline: Pipeline) -> Reply:
@@ -64,7 +65,8 @@ class RecordingShell:
         text = render_pipeline(pipeline, shorten=True)
         changes = any(command.changes for command in pipeline)
         started, clock = utc_text(self.clock.now()), time.monotonic()
-        self.transcript.add("sent", {"text": text, "changes": changes, "commands": pipeline}, durable=changes)
+        facts = {"text": text, "changes": changes, "commands": pipeline}
+        self.transcript.add("sent", {**self._where, **facts}, durable=changes)
         outcome = "unknown"
         messages: tuple[str, ...] = ("no answer came",)
         try:
@@ -90,10 +92,36 @@ class RecordingShell:
         finally:
             seconds = round(time.monotonic() - clock, 3)
             names = tuple(command.name for command in pipeline)
-            self.sent.append(SentCommand(text, names, changes, started, seconds, outcome, messages))
+            self.sent.append(SentCommand(text, names, changes, started, seconds, outcome, messages, self.server))
 
     def close(self) -> None:
         """See :class:`~tlsrunbook.ports.Shell`."""
+        self.inner.close()
+
+    @property
+    def _where(self) -> dict[str, str]:
+        """The server, when it is not the one that the record is about."""
+        return {"server": self.server} if self.server else {}
+
+
+@dataclass
+class RecordingPeers:
+    """The other servers, with all that is sent to them in the same transcript and record."""
+
+    inner: Peers
+    here: RecordingShell
+
+    def shell(self, server: str) -> Shell:
+        """See :class:`~tlsrunbook.ports.Peers`."""
+        here = self.here
+        return RecordingShell(self.inner.shell(server), here.transcript, here.clock, here.sent, server)
+
+    def one_time_password(self) -> Secret:
+        """See :class:`~tlsrunbook.ports.Peers`. It is written down nowhere."""
+        return self.inner.one_time_password()
+
+    def close(self) -> None:
+        """See :class:`~tlsrunbook.ports.Peers`."""
         self.inner.close()
 
 
@@ -120,7 +148,22 @@ class AttemptWorkspace:
     def remembered_default(self) -> str:
         """Give the default SMTP certificate as this change first saw it; may be empty."""
         first = self.store.first_before(self.made.change, self.made.server)
-        return str(first["state"]["internal_transport_thumbprint"]) if first else ""
+        before = self.store.remembered(self.made.server).default
+        return before or (str(first["state"]["internal_transport_thumbprint"]) if first else "")
+
+    def remembered_names(self) -> dict[str, tuple[str, ...]]:
+        """Give what this server's certificates were called when it was read before."""
+        return {**self.store.remembered(self.made.server).names, **self.store.certificate_names(self.made.server)}
+
+    def verified(self) -> dict[str, str]:
+        """Give the thumbprints that ``verify`` has seen on the wire of this server, with where its record is."""
+        before = self.store.remembered(self.made.server).verified
+        return {**before, **verified_on_wire(self.store, self.made.server)}
+
+    def recalled(self, server: str, step: str) -> Mapping[str, Any]:
+        """Give the facts of the record of another server's step that was applied and finished last; may be empty."""
+        record = self.store.newest(server, step)
+        return record.facts if record else {}
 
     def history(self) -> History:
         """Give what this change did on the server before this attempt."""
@@ -150,11 +193,12 @@ class AttemptWorkspace:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """What a record says besides what the step did: who, why, and with which tool."""
+    """What a record says besides what the step did: who, why, with which tool, and whether it is a rehearsal."""
 
     who: Mapping[str, str]
     why: Mapping[str, str]
     tool: Mapping[str, str]
+    rehearsal: str = ""
 
 
 def record_step(
@@ -175,7 +219,9 @@ def record_step(
     result = None
     approvals = FiledApprovals(store, change, wanted.site, wanted.server.name, context.clock)
     try:
-        result = run_step(step, replace(context, shell=shell, workspace=workspace, approvals=approvals))
+        peers = RecordingPeers(context.peers, shell)
+        ready = replace(context, shell=shell, workspace=workspace, approvals=approvals, peers=peers)
+        result = run_step(step, ready)
     finally:
         ended = _broken(shell) if result is None else result
         record = _record(step, wanted, ended, shell, attempt, about, started, context.clock)
@@ -232,6 +278,7 @@ def _record(
         facts=to_data(decision.facts) if decision else {},
         error=_error(result.error),
         approval=result.approval,
+        rehearsal=wanted.site.rehearsal_of,
     )
 
 

@@ -22,6 +22,7 @@ from tlsrunbook.site.settings import (
     LabAuthoritySettings,
     Logon,
     Policy,
+    Rehearsal,
 )
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "NeverConnector",
     "NeverDomain",
     "Policy",
+    "Rehearsal",
     "RequiredConnector",
     "SendConnectors",
     "Server",

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tlsrunbook.site.model import Site
+from tlsrunbook.site.raw import Loc
 from tlsrunbook.site.settings import Table
-from tlsrunbook.site.together import Loc
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from tlsrunbook.errors import SiteFileError, UsageError
 from tlsrunbook.site.model import Site
 from tlsrunbook.site.problems import explain, line
-from tlsrunbook.site.together import Problem, together
+from tlsrunbook.site.raw import Problem
+from tlsrunbook.site.together import together
 
 _PLACE = re.compile(r" \(at (line \d+, column \d+|end of document)\)\Z")
 

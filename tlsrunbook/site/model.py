@@ -22,6 +22,7 @@ from tlsrunbook.site.settings import (
     Dns,
     Logon,
     Policy,
+    Rehearsal,
     Table,
     Text,
 )
@@ -34,10 +35,38 @@ Fqdn: TypeAlias = Annotated[str, AfterValidator(names.fqdn)]
 PublicName: TypeAlias = Annotated[str, AfterValidator(names.public_name)]
 Domain: TypeAlias = Annotated[str, AfterValidator(names.address_space)]
 SmartHost: TypeAlias = Annotated[str, AfterValidator(names.smart_host)]
+Binding: TypeAlias = Annotated[str, AfterValidator(names.binding)]
+IpRange: TypeAlias = Annotated[str, AfterValidator(names.ip_range)]
 Endpoint: TypeAlias = Annotated[str, AfterValidator(names.endpoint)]
 ConnectorName: TypeAlias = Annotated[Text, AfterValidator(values.connector_name)]
 Filled: TypeAlias = Annotated[Text, AfterValidator(values.filled)]
 Role: TypeAlias = Literal["send", "receive"]
+
+
+class InternetConnector(Table):
+    """A receive connector of its own for mail from the Internet, which 2007 and 2010 need beside their default one."""
+
+    name: ConnectorName = Field(
+        description="Name of the receive connector. `{server}` becomes the server's name.",
+        examples=["Internet {server}"],
+    )
+    bindings: Annotated[tuple[Binding, ...], Field(min_length=1)] = Field(
+        description="Where it listens, `address:25`: an address of this server that no other connector takes.",
+        examples=[["192.0.2.25:25"]],
+    )
+    remote_ip_ranges: tuple[IpRange, ...] = Field(
+        default=(),
+        description="Who may connect, such as the filter in front. Empty: the whole Internet.",
+        examples=[["198.51.100.0/24"]],
+    )
+
+    def name_for(self, server: str) -> str:
+        """Give the connector's name on this server.
+
+        Args:
+            server: The server's NetBIOS name.
+        """
+        return self.name.replace(values.SERVER_PLACEHOLDER, server.upper())
 
 
 class Server(Table):
@@ -64,10 +93,25 @@ class Server(Table):
         description="The receive connectors it is about. Empty: those that face the Internet.",
         examples=[["Default Frontend EDGE1"]],
     )
+    internet_connector: InternetConnector | None = Field(
+        default=None,
+        description="Lets `activate` make a separate Internet receive connector where a connector names its "
+        "certificate by its Fqdn alone (Exchange 2007 and 2010). Later versions do not need it, and do not get it.",
+    )
     endpoints: tuple[Endpoint, ...] = Field(
         default=(),
         description="Public SMTP endpoints to verify, `host:port` (25 when left out). Needed for role `receive`.",
         examples=[["mx1.example.net:25"]],
+    )
+    send_through: ServerName | None = Field(
+        default=None,
+        description="For a subscribed Edge: the Mailbox server that makes its send connectors and starts EdgeSync.",
+        examples=["MBX1"],
+    )
+    share_from: ServerName | None = Field(
+        default=None,
+        description="The server whose key and certificate this one takes over. Unset: it makes its own request.",
+        examples=["EDGE1"],
     )
     logon: Logon = Field(description="How to log on.")
 
@@ -159,6 +203,9 @@ class Site(Table):
     send_connectors: SendConnectors | None = Field(
         default=None, description="The three send connectors. Needed when a server has the role `send`."
     )
+    rehearsal: Rehearsal | None = Field(
+        default=None, description="Marks a site file that `tlsrunbook rehearse` wrote; never write it by hand."
+    )
     _path: Path = PrivateAttr(default_factory=Path)
 
     @model_validator(mode="after")
@@ -178,6 +225,19 @@ class Site(Table):
     def folder(self) -> Path:
         """The folder of that file."""
         return self._path.parent
+
+    @property
+    def rehearsal_of(self) -> str:
+        """The site file that this one rehearses on a lab; empty for a real one."""
+        return self.rehearsal.of if self.rehearsal else ""
+
+    def sent_through(self, name: str) -> tuple[Server, ...]:
+        """Give the Edge servers whose send connectors a Mailbox server makes.
+
+        Args:
+            name: The Mailbox server's name.
+        """
+        return tuple(server for server in self.servers if server.send_through == name)
 
     def server(self, name: str) -> Server:
         """Look a server up by its name, in any case.

@@ -212,3 +212,28 @@ def resolver(text: str) -> str:
     raise wrong(
         f'"{text}" is not the IP address of a DNS server', 'write "192.0.2.53", or "192.0.2.53:5353" with a port'
     )
+
+
+def binding(text: str) -> str:
+    """Check an address of a server with the port it listens on, ``192.0.2.25:25``; 25 when no port is given."""
+    bare, colon, port = (text, "", "") if is_ip(text) else text.rpartition(":")
+    address = bare.strip("[]")
+    if not is_ip(address) or (colon and not (port.isdecimal() and 1 <= int(port) <= 65535)):
+        raise wrong(f'"{text}" is not address:port', 'write an IP address of the server: "192.0.2.25:25"')
+    shown = f"[{ipaddress.ip_address(address)}]" if ":" in address else address
+    return f"{shown}:{port or SMTP_PORT}"
+
+
+def ip_range(text: str) -> str:
+    """Check the addresses that may connect: one, ``198.51.100.0/24``, or ``198.51.100.1-198.51.100.9``."""
+    todo = 'write "198.51.100.0/24", or "198.51.100.1-198.51.100.9"'
+    low, dash, high = text.replace(" ", "").partition("-")
+    try:
+        if not dash:
+            return str(ipaddress.ip_network(low)) if "/" in low else str(ipaddress.ip_address(low))
+        first, last = ipaddress.ip_address(low), ipaddress.ip_address(high)
+    except ValueError:
+        raise wrong(f'"{text}" is not a range of IP addresses', todo) from None
+    if first.version != last.version or int(first) > int(last):
+        raise wrong(f'"{text}" does not go upwards', todo)
+    return f"{first}-{last}"

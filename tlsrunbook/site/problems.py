@@ -10,8 +10,8 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from tlsrunbook.site.keys import Spot, all_keys, spot, tables_in, tag
+from tlsrunbook.site.raw import Loc, Problem
 from tlsrunbook.site.settings import Table
-from tlsrunbook.site.together import Loc, Problem
 from tlsrunbook.site.wrong import TOGETHER, WRONG
 
 if TYPE_CHECKING:

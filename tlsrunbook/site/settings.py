@@ -216,6 +216,22 @@ class CredentialsSettings(Table):
     )
 
 
+class Rehearsal(Table):
+    """Written by `tlsrunbook rehearse`, never by people: everything in this file is the lab on this computer."""
+
+    of: Annotated[Text, Field(min_length=1)] = Field(
+        description="The site file that is rehearsed. It stands in every record.", examples=["sites/london.toml"]
+    )
+    authority: Annotated[str, AfterValidator(values.loopback_url)] = Field(
+        description="Where the lab's CA listens; it issues in place of the site's authority.",
+        examples=["http://127.0.0.1:8080"],
+    )
+    roots: SitePath = Field(
+        description="PEM file of the lab's root certificate, trusted besides the site's roots.",
+        examples=["lab-root.pem"],
+    )
+
+
 class Logon(Table):
     """How to log on to a server."""
 

@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from tlsrunbook.exchange.command import Later
 from tlsrunbook.exchange.state import ExchangeCertificate, ReceiveConnector
 from tlsrunbook.plan.activation import DefaultChoice, choose_default, enable_item, put_back_item
+from tlsrunbook.plan.internet_connector import internet_items
 from tlsrunbook.plan.later import CERTIFICATE, THUMBPRINT, TLS_NAME, Known
 from tlsrunbook.plan.model import Plan, PlanItem
-from tlsrunbook.plan.receive_connectors import naming_one_of, receive_items
-from tlsrunbook.plan.target import chosen_certificate, due, superseded_names
+from tlsrunbook.plan.outdated import Remembered, sender_items
+from tlsrunbook.plan.receive_connectors import receive_items
+from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.confirm import concerned
 from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.policy.followers import outdated_findings
+from tlsrunbook.policy.old_exchange import smtp_moves
 from tlsrunbook.steps.base import Step
+from tlsrunbook.steps.following import Followers, followers, names_on_record
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
+
+#: The fact that tells other servers what this one calls its certificate: nobody else can spell it.
+CERTIFICATE_NAME = "TLS certificate name"
+
+
+@dataclass(frozen=True)
+class ActivateExtra:
+    """What activate knows besides the server.
+
+    Args:
+        default: The default SMTP certificate as this change first saw it; may be empty.
+        names: What this server's certificates were called when it was read before.
+    """
+
+    default: str = ""
+    names: Remembered = field(default_factory=dict)
 
 
 class Activate(Step):
@@ -26,8 +47,10 @@ class Activate(Step):
     title = "Activate the certificate"
 
     def observe(self, context: StepContext) -> Seen:
-        """Read the server, and recall the default SMTP certificate that this change first saw."""
-        return replace(super().observe(context), extra=context.workspace.remembered_default())
+        """Read the server, and recall what the evidence knows of its certificates."""
+        seen = super().observe(context)
+        extra = ActivateExtra(context.workspace.remembered_default(), names_on_record(context, seen))
+        return replace(seen, extra=extra)
 
     def decide(self, wanted: Wanted, seen: Seen) -> Decision:
         """Decide what the chosen certificate lacks."""
@@ -38,14 +61,20 @@ class Activate(Step):
             return Decision(findings=(no_certificate(wanted, seen),))
         policy = wanted.site.policy.default_smtp_certificate
         new = chosen.thumbprint if chosen else THUMBPRINT
-        choice = choose_default(seen.state, new, policy, seen.extra)
+        choice = choose_default(seen.state, new, policy, seen.extra.default)
         items = _enabling(seen, chosen, new, choice, policy)
-        connectors = _connectors(wanted, seen, chosen)
-        receiving = receive_items(connectors, seen.target, chosen.tls_certificate_name if chosen else TLS_NAME)
+        following = _following(wanted, seen, chosen)
+        connectors = _connectors(wanted, seen, following)
+        name = chosen.tls_certificate_name if chosen else TLS_NAME
+        naming = receive_items(connectors, seen.target, name) + sender_items(following.senders, seen.target, name)
+        separate = internet_items(seen.state, wanted.server, seen.target)
         return Decision(
-            Plan(items + receiving),
-            _findings(items, choice, seen, chosen, policy),
-            _facts(seen, new, choice, policy, connectors),
+            Plan(items + naming + separate),
+            _findings(items, choice, seen, chosen, policy)
+            + (smtp_moves(seen.state, policy, wanted.server.all_names) if items else ())
+            + outdated_findings(seen.state, (*following.receivers, *following.senders))
+            + following.findings,
+            {**_facts(seen, new, choice, policy, connectors), CERTIFICATE_NAME: name},
             _sentence(wanted, seen, new, policy),
             known_of(chosen),
         )
@@ -99,12 +128,20 @@ def _enabling(
     return (*enabling, put_back_item(target, state, new, choice)) if choice.keep else enabling
 
 
-def _connectors(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None) -> tuple[ReceiveConnector, ...]:
+def _following(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None) -> Followers:
+    """Find the connectors that follow; a sender's send connectors are the business of the step connectors."""
+    if not seen.target.knows("Set-ReceiveConnector", "TlsCertificateName"):
+        return Followers()
+    found = followers(wanted, seen, chosen, seen.extra.names)
+    from_inside = seen.state.is_edge and seen.state.edge_subscribed
+    return replace(found, senders=()) if from_inside or "send" in wanted.server.roles else found
+
+
+def _connectors(wanted: Wanted, seen: Seen, following: Followers) -> tuple[ReceiveConnector, ...]:
     if not seen.target.knows("Set-ReceiveConnector", "TlsCertificateName"):
         return ()
     own = concerned(seen.state, wanted.server) if "receive" in wanted.server.roles else ()
-    stale = naming_one_of(seen.state, superseded_names(seen.state, chosen, wanted.server))
-    return tuple({connector.identity: connector for connector in (*own, *stale)}.values())
+    return tuple({connector.identity: connector for connector in (*own, *following.receivers)}.values())
 
 
 def _findings(

@@ -11,10 +11,11 @@ from tlsrunbook.errors import OutcomeUnknown, TlsRunbookError
 from tlsrunbook.evidence.record import Status
 from tlsrunbook.exchange.command import Later, Pipeline
 from tlsrunbook.exchange.state import ServerState
-from tlsrunbook.plan.model import Plan, PlanItem, Submit
+from tlsrunbook.plan.model import Plan, PlanItem, Submit, Transfer
 from tlsrunbook.policy.confirm import confirm_server
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.preflight import preflight_all
+from tlsrunbook.policy.untold import untold_findings
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Verdict, Wanted
 from tlsrunbook.steps.observe import ask, observe_server
 
@@ -24,7 +25,7 @@ class Step(ABC):
 
     #: Step id: the CLI's word, the notebook's cell id.
     id: ClassVar[str]
-    #: 1 to 6; its place in the order.
+    #: Its place in the order: 1 to 6, and 7 and on for what runs only when it is named.
     number: ClassVar[int]
     #: What people call it.
     title: ClassVar[str]
@@ -33,6 +34,8 @@ class Step(ABC):
     #: Whether it may change something only as approved, where the site file asks for approvals. An undo needs none: it
     #: stands in the plan that was approved.
     needs_approval: ClassVar[bool] = True
+    #: What it means that the server told too little of a certificate: a change must not assume anything.
+    untold: ClassVar[Severity] = Severity.REFUSE
 
     @property
     def notebook(self) -> str:
@@ -60,9 +63,9 @@ class Step(ABC):
         return preflight_all(pipelines(decision.plan), seen.state)
 
     def perform(self, context: StepContext, item: PlanItem) -> None:
-        """Apply one item. Steps that submit to an authority override this."""
-        if isinstance(item.does, Submit):
-            raise TypeError(f"{self.id} cannot submit")
+        """Apply one item. Steps that submit to an authority, or take a certificate over, override this."""
+        if isinstance(item.does, Submit | Transfer):
+            raise TypeError(f"{self.id} cannot {type(item.does).__name__.lower()}")
         ask(context.shell, *item.does)
 
     def prove(self, before: Decision, after: Seen) -> tuple[Finding, ...]:
@@ -107,7 +110,9 @@ def run_step(step: Step, context: StepContext) -> StepResult:
         decision = step.decide(context.wanted, seen)
     except TlsRunbookError as error:  # such as a parameter that this server, or the account's role, does not have
         return _ended(error, StepResult(Status.FAILED, "", before=seen))
-    checks = confirm_server(seen.state, context.wanted.server) + step.preflight(decision, seen)
+    server = context.wanted.server
+    checks = confirm_server(seen.state, server) + untold_findings(seen.state, server, step.untold)
+    checks += step.preflight(decision, seen)
     decision = replace(decision, findings=checks + decision.findings)
     here = StepResult(Status.UNCHANGED, decision.summary, decision=decision, before=seen)
     closed = _gate(step, context.wanted, here, decision)
@@ -118,8 +123,9 @@ def run_step(step: Step, context: StepContext) -> StepResult:
 
 
 def pipelines(plan: Plan) -> tuple[Pipeline, ...]:
-    """Give what a plan sends, in order."""
-    return tuple(item.does for item in plan.items if not isinstance(item.does, Submit))
+    """Give what a plan sends to the server itself, in order."""
+    here = [item.does.bring if isinstance(item.does, Transfer) else item.does for item in plan.items]
+    return tuple(does for does in here if not isinstance(does, Submit))
 
 
 def _gate(step: Step, wanted: Wanted, here: StepResult, decision: Decision) -> StepResult | None:
@@ -167,12 +173,16 @@ def _planned(plan: Plan, errors: tuple[Finding, ...]) -> str:
 
 
 def _waiting(here: StepResult, waiting_for: str) -> StepResult:
-    return replace(
-        here,
-        status=Status.WAITING,
-        summary=f"waiting for {waiting_for}",
-        todo="run the same change again when the CA has answered",
-    )
+    if here.decision and here.decision.todo:
+        return replace(here, status=Status.WAITING, summary=f"waiting for {waiting_for}", todo=here.decision.todo)
+    todo = "run the same change again when the CA has answered"
+    warnings = here.decision.of(Severity.WARNING) if here.decision else ()
+    instead = [finding for finding in warnings if finding.rule == "passed-over"]
+    if instead:
+        # Somebody thinks that the answer is there: say what it is instead, before another day of waiting goes by.
+        seen = "; ".join(finding.message for finding in instead)
+        todo = f"what lies there is not the answer: {seen} -> {instead[0].todo or 'take it away'}; then {todo}"
+    return replace(here, status=Status.WAITING, summary=f"waiting for {waiting_for}", todo=todo)
 
 
 def _apply(step: Step, context: StepContext, here: StepResult, decision: Decision) -> StepResult:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, replace
 
-from tlsrunbook.policy.confirm import concerned, confirm_connectors, confirm_dns
+from tlsrunbook.policy.confirm import answering_names, concerned, confirm_connectors, confirm_dns
+from tlsrunbook.policy.finding import Severity
+from tlsrunbook.policy.old_exchange import judge_one_smtp
 from tlsrunbook.policy.wire import judge_ehlo
 from tlsrunbook.site import Server
 from tlsrunbook.smtp.facts import ProbeFacts
@@ -35,6 +37,7 @@ class Confirm(Step):
     number = 1
     slug = "confirm-fqdn"
     title = "Confirm the FQDN"
+    untold = Severity.WARNING
 
     def observe(self, context: StepContext) -> Seen:
         """Read the server, ask each endpoint for its EHLO name, and ask DNS."""
@@ -55,8 +58,9 @@ class Confirm(Step):
         server, extra = wanted.server, seen.extra
         names = seen.target.knows("Set-ReceiveConnector", "TlsCertificateName")
         connectors = concerned(seen.state, server) if "receive" in server.roles else ()
-        own = tuple(connector.fqdn or seen.state.fqdn for connector in connectors)
+        own = answering_names(seen.state, server) if "receive" in server.roles else ()
         findings = confirm_connectors(seen.state, server, names)
+        findings += judge_one_smtp(seen.state, wanted.site.policy.default_smtp_certificate, server.all_names)
         findings += tuple(f for facts in extra.probes for f in judge_ehlo(facts, server.all_names, own))
         findings += confirm_dns(server, extra.addresses, extra.endpoint_addresses)
         return Decision(
@@ -81,16 +85,18 @@ class Confirm(Step):
                     for facts in extra.probes
                 ],
             },
-            summary=_sentence(server, own),
+            summary=_sentence(server, own, names),
         )
 
 
-def _sentence(server: Server, own: tuple[str, ...]) -> str:
+def _sentence(server: Server, own: tuple[str, ...], has_certificate_name: bool) -> str:
     answers = ", ".join(dict.fromkeys(own))
     if not own:
         return f"a certificate for {', '.join(server.all_names)} fits what {server.name} sends with"
     if all(name in server.all_names for name in own):
         return f"{server.name} answers with {answers}, and the certificate will carry it"
+    if not has_certificate_name:
+        return f"{server.name} answers with {answers}; a receive connector of its own will answer with {server.fqdn}"
     return f"{server.name} answers with {answers}; its TLS certificate name will point to {server.fqdn}"
 
 

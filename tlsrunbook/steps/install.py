@@ -10,8 +10,7 @@ from tlsrunbook.certificates.reply import read_reply
 from tlsrunbook.errors import BadCertificateFile
 from tlsrunbook.exchange import cmdlets
 from tlsrunbook.exchange.command import Command, Later
-from tlsrunbook.exchange.state import ServerState
-from tlsrunbook.plan.activation import DefaultChoice, choose_default, enable_undo, put_back_item
+from tlsrunbook.plan.activation import DefaultChoice, choose_default
 from tlsrunbook.plan.later import (
     CERTIFICATE,
     INTERMEDIATE,
@@ -23,14 +22,17 @@ from tlsrunbook.plan.later import (
     Known,
     named,
 )
-from tlsrunbook.plan.model import Change, Compensate, Plan, PlanItem, Reverse, Submit
+from tlsrunbook.plan.model import Change, Plan, PlanItem, Reverse, Submit, Transfer
 from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.installed import start_over, unusable_findings
-from tlsrunbook.policy.reply import ReplyVerdict, judge_reply
+from tlsrunbook.policy.reply import ReplyVerdict, judge_reply, mutual_tls
 from tlsrunbook.steps.base import Step
+from tlsrunbook.steps.files_2007 import certificate_path, later_tidy_items, leftover_items, put_item, tidy_items
+from tlsrunbook.steps.importing import intermediate_item, later_intermediate, live_at_once, same_name_installed
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
-from tlsrunbook.steps.requests import PendingRequest, pending_request
+from tlsrunbook.steps.requests import PendingRequest, kept_reply, pending_request, private_key_beside
+from tlsrunbook.steps.sharing import decide_shared, observe_source, take_over
 
 
 @dataclass(frozen=True)
@@ -55,33 +57,42 @@ class Install(Step):
     title = "Install the certificate"
 
     def observe(self, context: StepContext) -> Seen:
-        """Read the server, and fetch the authority's answer."""
+        """Read the server, and fetch the authority's answer; or read the server whose key it shares."""
         seen = super().observe(context)
+        if context.wanted.server.share_from:
+            return replace(seen, extra=observe_source(context))
         pending = pending_request(context, seen.state)
-        if pending and pending.reply is not None and not context.wanted.planning:
-            context.workspace.keep("reply.bin", pending.reply)
+        kept = kept_reply(pending.reply) if pending and pending.reply is not None else None
+        if kept and not context.wanted.planning:
+            context.workspace.keep(*kept)
         return replace(seen, extra=InstallExtra(pending, context.workspace.remembered_default()))
 
     def decide(self, wanted: Wanted, seen: Seen) -> Decision:
         """Decide between nothing to do, waiting, and importing the reply that passed its checks."""
+        if wanted.server.share_from:
+            return decide_shared(wanted, seen)
         pending = seen.extra.pending
         if pending and pending.reply is not None:
             return _import(wanted, seen, pending)
         chosen = chosen_certificate(seen.state, wanted.site, wanted.server, wanted.at)
         if chosen and not (due(chosen, wanted.site, wanted.at) and (pending or wanted.planning)):
             return Decision(
+                Plan(leftover_items(seen.target, seen.files, seen.state)),
                 facts={"thumbprint": chosen.thumbprint, "valid until": chosen.not_after},
                 summary=f"the certificate {chosen.thumbprint} for {wanted.server.fqdn} is installed",
             )
         if pending or wanted.planning:
             waiting = f"the answer of the authority ({wanted.site.authority.kind})"
-            return Decision(_later(wanted, seen, waiting))
+            return Decision(_later(wanted, seen, waiting), pending.passed_over if pending else ())
         return Decision(findings=(_no_request(wanted, seen), *unusable_findings(seen.state, wanted.server)))
 
     def perform(self, context: StepContext, item: PlanItem) -> None:
         """Keep what is imported as PEM beside the record, then send it."""
+        if isinstance(item.does, Transfer):
+            take_over(context, item.does)
+            return
         if not isinstance(item.does, Submit):
-            data = item.does[0].get("FileData")
+            data = item.does[0].get("FileData") or item.does[0].get("Data")
             if isinstance(data, bytes):
                 context.workspace.keep("certificate.pem", pem_of((data,)))
         super().perform(context, item)
@@ -116,21 +127,23 @@ def _no_request(wanted: Wanted, seen: Seen) -> Finding:
 def _later(wanted: Wanted, seen: Seen, waiting: str) -> Plan:
     if not wanted.planning:
         return Plan(waiting_for=waiting)
-    bring, changes = _bringing(wanted, seen, CERTIFICATE, THUMBPRINT, SUBJECT, VALID_UNTIL)
-    first = _intermediate(seen, INTERMEDIATE, INTERMEDIATE_THUMBPRINT, INTERMEDIATE_SUBJECT)
-    items = [first, _joining(seen, bring, changes, THUMBPRINT)]
+    path = certificate_path(seen, wanted)
+    bring, changes = _bringing(wanted, seen, path, CERTIFICATE, THUMBPRINT, SUBJECT, VALID_UNTIL)
+    put = (put_item(seen.target, path, CERTIFICATE, THUMBPRINT),) if path else ()
+    items = [later_intermediate(seen), *put, _joining(seen, bring, changes, THUMBPRINT)]
     if any(c.self_signed is False and not c.pending for c in seen.state.certificates):
         choice = _default(wanted, seen, THUMBPRINT)
-        live, *back = _live_at_once(seen, bring, changes, THUMBPRINT, choice)
+        live, *back = live_at_once(seen, bring, changes, THUMBPRINT, choice)
         items += [replace(live, why=f"Instead of the import alone, if need be: {live.why}"), *back]
-    return Plan(tuple(items), waiting)
+    return Plan((*items, *later_tidy_items(seen.target, path)), waiting)
 
 
 def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
     try:
         ders = read_reply(pending.reply or b"")
     except BadCertificateFile as error:
-        return Decision(findings=(_unreadable(error), start_over(pending.entry, seen.state.name)))
+        beside = private_key_beside(pending.reply or b"")
+        return Decision(findings=(*beside, _unreadable(error), start_over(pending.entry, seen.state.name)))
     verdict = judge_reply(
         ders,
         pending.csr,
@@ -141,9 +154,11 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
         installed=frozenset(c.thumbprint for c in seen.state.certificates if not c.pending),
         requested=pending.entry.not_before,
     )
-    if verdict.leaf is None or any(finding.severity is Severity.REFUSE for finding in verdict.findings):
+    verdict = replace(verdict, findings=private_key_beside(pending.reply or b"") + verdict.findings)
+    if verdict.leaf is None or verdict.refused:
         hint = start_over(pending.entry, seen.state.name)
-        return Decision(findings=(*verdict.findings, hint), facts={"certificates in the reply": len(ders)})
+        found = (*pending.passed_over, *verdict.findings, hint)
+        return Decision(findings=found, facts={"certificates in the reply": len(ders)})
     leaf = certificate_facts(verdict.leaf)
     facts = {
         "thumbprint": leaf.thumbprint,
@@ -155,8 +170,9 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
         "intermediates": [certificate_facts(der).subject for der in verdict.chain],
     }
     items, findings = _items(wanted, seen, verdict, leaf)
+    findings = pending.passed_over + verdict.findings + mutual_tls(leaf, seen.state) + findings
     summary = f"installed; its thumbprint is {leaf.thumbprint}"
-    return Decision(Plan(items), verdict.findings + findings, facts, summary, _known(verdict.leaf, verdict.chain))
+    return Decision(Plan(items), findings, facts, summary, _known(verdict.leaf, verdict.chain))
 
 
 def _known(leaf: bytes, chain: Iterable[bytes]) -> Known:
@@ -186,26 +202,41 @@ def _unreadable(error: BadCertificateFile) -> Finding:
 def _items(
     wanted: Wanted, seen: Seen, verdict: ReplyVerdict, leaf: CertificateFacts
 ) -> tuple[tuple[PlanItem, ...], tuple[Finding, ...]]:
-    missing = [
-        (der, certificate_facts(der))
+    items = [
+        intermediate_item(seen, der)
         for der in verdict.chain
         if certificate_facts(der).thumbprint not in seen.state.intermediates
     ]
-    items = [_intermediate(seen, der, facts.thumbprint, facts.subject) for der, facts in missing]
     der = verdict.leaf or b""
-    bring, changes = _bringing(wanted, seen, der, leaf.thumbprint, leaf.subject, str(leaf.not_after.date()))
-    if not _same_name_installed(seen.state, der):
-        return (*items, _joining(seen, bring, changes, leaf.thumbprint)), ()
+    path = certificate_path(seen, wanted)
+    if path:
+        items.append(put_item(seen.target, path, der, leaf.thumbprint))
+    bring, changes = _bringing(wanted, seen, path, der, leaf.thumbprint, leaf.subject, str(leaf.not_after.date()))
+    tidy = tidy_items(seen.target, seen.files, path)
+    if not same_name_installed(seen.state, der):
+        return (*items, _joining(seen, bring, changes, leaf.thumbprint), *tidy), ()
     choice = _default(wanted, seen, leaf.thumbprint)
-    return (*items, *_live_at_once(seen, bring, changes, leaf.thumbprint, choice)), choice.findings
+    return (*items, *live_at_once(seen, bring, changes, leaf.thumbprint, choice), *tidy), choice.findings
 
 
 def _bringing(
-    wanted: Wanted, seen: Seen, der: bytes | Later, thumbprint: str | Later, subject: str | Later, until: str | Later
+    wanted: Wanted,
+    seen: Seen,
+    path: str,
+    der: bytes | Later,
+    thumbprint: str | Later,
+    subject: str | Later,
+    until: str | Later,
 ) -> tuple[Command, tuple[Change, ...]]:
     settings = wanted.site.certificate
+    # A key's exportability was settled with the request; Exchange 2007 does not ask again at the import.
+    asks = seen.target.knows("Import-ExchangeCertificate", "PrivateKeyExportable")
     bring = cmdlets.import_certificate(
-        seen.target, der, exportable=settings.exportable, friendly_name=settings.friendly_name
+        seen.target,
+        der,
+        exportable=settings.exportable if asks else None,
+        friendly_name=settings.friendly_name,
+        path=path,
     )
     target = named("certificate", thumbprint)
     return bring, (Change(target, "installed", None, subject), Change(target, "valid until", None, until))
@@ -219,41 +250,3 @@ def _joining(seen: Seen, bring: Command, changes: tuple[Change, ...], thumbprint
 def _default(wanted: Wanted, seen: Seen, thumbprint: str | Later) -> DefaultChoice:
     policy = wanted.site.policy.default_smtp_certificate
     return choose_default(seen.state, thumbprint, policy, seen.extra.remembered)
-
-
-def _intermediate(seen: Seen, der: bytes | Later, thumbprint: str | Later, subject: str | Later) -> PlanItem:
-    return PlanItem(
-        "Give the server the CA's intermediate, so that it sends a complete chain",
-        (cmdlets.add_store_certificate(seen.target, der),),
-        (Change(named("intermediate certificate", thumbprint), "installed", None, subject),),
-        Reverse(((cmdlets.remove_store_certificate(seen.target, thumbprint),),)),
-    )
-
-
-def _same_name_installed(state: ServerState, der: bytes) -> bool:
-    """Whether a certificate of the same issuer and subject is there: then the import goes live at once."""
-    new = certificate_facts(der)
-    installed = (certificate_facts(c.raw) for c in state.certificates if c.raw and not c.pending)
-    return any((old.issuer, old.subject) == (new.issuer, new.subject) for old in installed)
-
-
-def _live_at_once(
-    seen: Seen,
-    bring: Command,
-    changes: tuple[Change, ...],
-    thumbprint: str | Later,
-    choice: DefaultChoice,
-) -> tuple[PlanItem, ...]:
-    undo = enable_undo(seen.target, seen.state)
-    if isinstance(undo, Compensate):
-        # The newest of this issuer and subject is used, so the one before is used again when this one is gone.
-        note = "send connectors with its TLS certificate name let go of it for the removal; the step rollback does that"
-        undo = Compensate((*undo.pipelines, (cmdlets.remove_certificate(seen.target, thumbprint),)), note)
-    item = PlanItem(
-        "Import and enable in one pipeline: a certificate with this issuer and subject is in use, so the new one goes "
-        "live when it is imported",
-        (bring, cmdlets.enable_smtp_piped(seen.target)),
-        (*changes, Change(named("certificate", thumbprint), "Services", None, ("SMTP",))),
-        undo,
-    )
-    return (item, put_back_item(seen.target, seen.state, thumbprint, choice)) if choice.keep else (item,)

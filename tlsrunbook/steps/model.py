@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from tlsrunbook.exchange.command import Greeting
+from tlsrunbook.exchange.decode_file import ServerFile
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.exchange.version import Target
 from tlsrunbook.plan.history import History
 from tlsrunbook.plan.later import Known
 from tlsrunbook.plan.model import Plan
 from tlsrunbook.policy.finding import Finding, Severity
-from tlsrunbook.ports import Authority, Clock, Prober, Resolver, Shell
+from tlsrunbook.ports import Authority, Clock, Peers, Prober, Resolver, Shell
 from tlsrunbook.site import Server, Site
 
 
@@ -33,6 +34,15 @@ class Workspace(Protocol):
         Raises:
             EvidenceError: A part of it cannot be read, or was altered.
         """
+
+    def remembered_names(self) -> Mapping[str, tuple[str, ...]]:
+        """Give what this server's certificates were called when it was read before: TLS certificate name -> names."""
+
+    def verified(self) -> Mapping[str, str]:
+        """Give the thumbprints that ``verify`` has seen on the wire of this server, with where its record is."""
+
+    def recalled(self, server: str, step: str) -> Mapping[str, Any]:
+        """Give the facts of the record of another server's step that was applied and finished last; may be empty."""
 
     def before(self, state: ServerState) -> None:
         """Write down the state as it was found."""
@@ -106,6 +116,7 @@ class StepContext:
     authority: Authority
     clock: Clock
     workspace: Workspace
+    peers: Peers
     approvals: Approvals | None = None
 
     @property
@@ -120,6 +131,7 @@ class Seen:
 
     Args:
         store: The certificates in ``LocalMachine\CA``, DER.
+        files: The runbook's own files on the server; always empty where Exchange takes bytes (2010 and later).
         extra: What the step looked at besides the server's state; each step says what.
     """
 
@@ -128,6 +140,7 @@ class Seen:
     state: ServerState
     store: tuple[bytes, ...] = ()
     extra: Any = None
+    files: tuple[ServerFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +153,7 @@ class Decision:
         facts: What to show of it.
         summary: One sentence for when nothing is to be done.
         known: What the Later values of an earlier plan of this step turned out to be.
+        todo: What to do when it waits; empty for the CA's answer, which is what most steps wait for.
     """
 
     plan: Plan = field(default_factory=Plan)
@@ -147,6 +161,7 @@ class Decision:
     facts: Mapping[str, Any] = field(default_factory=dict)
     summary: str = ""
     known: Known = field(default_factory=Known)
+    todo: str = ""
 
     def of(self, severity: Severity) -> tuple[Finding, ...]:
         """Give the findings of one severity."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tlsrunbook.errors import CommandFailed
 from tlsrunbook.exchange import cmdlets, decode
 from tlsrunbook.exchange.command import Command, Reply
+from tlsrunbook.exchange.decode_file import ServerFile
 from tlsrunbook.exchange.version import ExchangeVersion, Target
 from tlsrunbook.ports import Shell
 from tlsrunbook.steps.model import Seen
@@ -42,10 +43,12 @@ def observe_server(shell: Shell) -> Seen:
     facts = decode.decode_exchange_server(ask(shell, cmdlets.get_exchange_server(first)), greeting.computer)
     target = Target(greeting.computer, facts.is_edge, facts.version, greeting.parameters)
     store = decode.decode_store(ask(shell, cmdlets.get_store_certificates(target)))
+    files = observe_files(shell, target, greeting.folder)
+    certificates = decode.decode_certificates(ask(shell, cmdlets.get_certificates(target)))
     state = decode.server_state(
         facts,
         edge_subscriptions=decode.decode_edge_subscriptions(ask(shell, cmdlets.get_edge_subscriptions(target))),
-        certificates=decode.decode_certificates(ask(shell, cmdlets.get_certificates(target))),
+        certificates=decode.with_requests(certificates, files),
         internal_transport_thumbprint=decode.decode_transport_service(
             ask(shell, cmdlets.get_transport_service(target))
         ),
@@ -53,4 +56,11 @@ def observe_server(shell: Shell) -> Seen:
         send_connectors=decode.decode_send_connectors(ask(shell, cmdlets.get_send_connectors(target))),
         store=store,
     )
-    return Seen(greeting, target, state, tuple(der for _, der in store))
+    return Seen(greeting, target, state, tuple(der for _, der in store), files=files)
+
+
+def observe_files(shell: Shell, target: Target, folder: str) -> tuple[ServerFile, ...]:
+    """Read the runbook's own files where Exchange writes a CSR to a file (2007); no other version has any."""
+    if cmdlets.gives_csr_as_text(target) or not folder:
+        return ()
+    return decode.decode_files(ask(shell, cmdlets.get_server_files(target, folder)))

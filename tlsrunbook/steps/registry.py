@@ -1,4 +1,4 @@
-"""The steps in their order."""
+"""The steps in their order, and those that are not part of it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from tlsrunbook.steps.confirm import Confirm
 from tlsrunbook.steps.connectors import Connectors
 from tlsrunbook.steps.install import Install
 from tlsrunbook.steps.request import Request
+from tlsrunbook.steps.retire import Retire
 from tlsrunbook.steps.rollback import Rollback
 from tlsrunbook.steps.verify import Verify
 
 STEPS: tuple[Step, ...] = (Confirm(), Request(), Install(), Activate(), Connectors(), Verify())
 
-STEP_IDS: tuple[str, ...] = tuple(step.id for step in STEPS)
+#: Steps that run only when they are named.
+OPTIONAL: tuple[Step, ...] = (Retire(), Rollback())
 
-#: Steps that no run takes unless they are asked for.
-OPTIONAL: tuple[Step, ...] = (Rollback(),)
+STEP_IDS: tuple[str, ...] = tuple(step.id for step in STEPS)
+#: What ``run`` takes besides the six; going back has a command of its own.
+OPTIONAL_IDS: tuple[str, ...] = tuple(step.id for step in OPTIONAL if not isinstance(step, Rollback))
 
 #: All of them, in the order in which a page shows them.
 ALL_STEPS: tuple[Step, ...] = (*STEPS, *OPTIONAL)
@@ -32,4 +35,4 @@ def step_of(step_id: str) -> Step:
     for step in ALL_STEPS:
         if step.id == step_id:
             return step
-    raise UsageError(f"there is no step {step_id!r}", todo=f"use {', '.join(STEP_IDS)}")
+    raise UsageError(f"there is no step {step_id!r}", todo=f"use {', '.join((*STEP_IDS, *OPTIONAL_IDS))}")

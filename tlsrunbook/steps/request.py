@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tlsrunbook.certificates.csr import read_csr, tlsa_3_1_1
+from tlsrunbook.errors import DecodeError
 from tlsrunbook.exchange import cmdlets, decode
-from tlsrunbook.exchange.command import Later
+from tlsrunbook.exchange.cmdlets_file import CSR as CSR_FILE
+from tlsrunbook.exchange.cmdlets_file import server_file
+from tlsrunbook.exchange.command import Later, Reply, Value
+from tlsrunbook.exchange.version import Target
 from tlsrunbook.plan.later import CSR, REQUEST_THUMBPRINT, Known
 from tlsrunbook.plan.model import Change, Irreversible, Plan, PlanItem, Reverse, Submit
 from tlsrunbook.plan.target import chosen_certificate, due
@@ -26,6 +30,11 @@ class Request(Step):
     number = 2
     slug = "request-certificate"
     title = "Request the certificate"
+
+    def applies(self, wanted: Wanted) -> str:
+        """A server that shares another one's key makes no request of its own."""
+        source = wanted.server.share_from
+        return f"{wanted.server.name} shares the key of {source} and makes no request of its own" if source else ""
 
     def observe(self, context: StepContext) -> Seen:
         """Read the server, and ask the authority about the pending request."""
@@ -51,9 +60,9 @@ class Request(Step):
 
     def perform(self, context: StepContext, item: PlanItem) -> None:
         """Make the request, or hand its CSR over."""
-        if not isinstance(item.does, Submit):
+        if isinstance(item.does, tuple):
             reply = ask(context.shell, *item.does)
-            csr = read_csr(decode.decode_request(reply))
+            csr = read_csr(self._csr_text(context, item.does[0].get("Path"), reply))
             context.workspace.keep("request.csr", csr.pem.encode("ascii"))
             return
         pending = pending_request(context, super().observe(context).state)
@@ -61,6 +70,19 @@ class Request(Step):
             return
         receipt = context.authority.submit(pending.csr.pem, context.label)
         context.workspace.note("submitted", {"key": pending.csr.spki_sha256, "receipt": receipt})
+
+    def _csr_text(self, context: StepContext, path: Value, reply: Reply) -> str | bytes:
+        """Give the CSR: the reply's text, or on Exchange 2007 what it wrote to the file."""
+        if not isinstance(path, str):
+            return decode.decode_request(reply)
+        written = {file.path.lower(): file.data for file in super().observe(context).files}
+        if path.lower() not in written:
+            raise DecodeError(
+                f"Exchange made a request without an error, and the file {path} is not there",
+                where=context.wanted.server.name,
+                todo="look for the pending request with Get-ExchangeCertificate; run the step again",
+            )
+        return written[path.lower()]
 
 
 def _for_pending(wanted: Wanted, pending: PendingRequest) -> Decision:
@@ -80,7 +102,7 @@ def _for_pending(wanted: Wanted, pending: PendingRequest) -> Decision:
         return Decision(findings=findings, facts=facts, summary="the authority has answered; the step install takes it")
     if pending.held:
         waiting = Plan(waiting_for=f"the answer of the authority ({site.authority.kind})")
-        return Decision(waiting, findings, facts)
+        return Decision(waiting, findings + pending.passed_over, facts)
     return Decision(Plan((_submit(wanted, csr.pem),)), findings, facts, known=Known({CSR: csr.pem}))
 
 
@@ -97,6 +119,7 @@ def _submit(wanted: Wanted, csr: str | Later) -> PlanItem:
 def _new(wanted: Wanted, seen: Seen) -> Decision:
     settings, server = wanted.site.certificate, wanted.server
     subject = settings.subject(server.fqdn)
+    path = _path(wanted, seen)
     command = cmdlets.new_certificate_request(
         seen.target,
         subject=subject,
@@ -104,6 +127,7 @@ def _new(wanted: Wanted, seen: Seen) -> Decision:
         key_size=settings.key_size,
         exportable=settings.exportable,
         friendly_name=settings.friendly_name,
+        path=path,
     )
     target = f"certificate request on {seen.state.name}"
     changes = (
@@ -117,7 +141,7 @@ def _new(wanted: Wanted, seen: Seen) -> Decision:
         "Make a key and a request on the server; the key never leaves it",
         (command,),
         changes,
-        Reverse(((cmdlets.remove_certificate(seen.target, REQUEST_THUMBPRINT),),)),
+        _undo(seen.target, path),
     )
     others = [c for c in seen.state.certificates if c.pending]
     findings = tuple(
@@ -131,3 +155,15 @@ def _new(wanted: Wanted, seen: Seen) -> Decision:
         for c in others
     )
     return Decision(Plan((make, _submit(wanted, CSR))), findings, {"subject": subject, "names": server.all_names})
+
+
+def _path(wanted: Wanted, seen: Seen) -> str:
+    """Give the file that Exchange 2007 writes the CSR to, empty where it comes back as text."""
+    if cmdlets.gives_csr_as_text(seen.target):
+        return ""
+    return server_file(seen.greeting.folder, wanted.server.all_names, wanted.site.certificate.key_size, CSR_FILE)
+
+
+def _undo(target: Target, path: str) -> Reverse:
+    request = (cmdlets.remove_certificate(target, REQUEST_THUMBPRINT),)
+    return Reverse((request, (cmdlets.remove_server_file(target, path),)) if path else (request,))

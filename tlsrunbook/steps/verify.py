@@ -2,23 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts, pem_of
 from tlsrunbook.errors import BadCertificateFile
 from tlsrunbook.exchange.state import ExchangeCertificate
+from tlsrunbook.plan.internet_connector import internet_items
 from tlsrunbook.plan.model import PlanItem
+from tlsrunbook.plan.outdated import Remembered
 from tlsrunbook.plan.receive_connectors import receive_items
+from tlsrunbook.plan.selection import Choice, choices, trace_rows
 from tlsrunbook.plan.send_connectors import connector_items
 from tlsrunbook.plan.target import chosen_certificate
+from tlsrunbook.policy.choice import choice_rows, judge_choice, judge_wire, wire_shows
 from tlsrunbook.policy.confirm import concerned
 from tlsrunbook.policy.finding import Finding, Severity
+from tlsrunbook.policy.followers import left_behind
 from tlsrunbook.policy.routes import judge_routes
 from tlsrunbook.policy.wire import Expected, judge_probe
 from tlsrunbook.smtp.facts import ProbeFacts
 from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.connectors import three_connectors
+from tlsrunbook.steps.edge_sending import EdgeSeen, differs, observe_edges, verify_edge
+from tlsrunbook.steps.following import followers, names_on_record
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Wanted
+
+
+@dataclass(frozen=True)
+class VerifyExtra:
+    """What verify looks at besides the server.
+
+    Args:
+        probes: One dialogue per address of each endpoint.
+        names: What this server's certificates were called when it was read before.
+        edges: The Edges that send through it.
+    """
+
+    probes: tuple[ProbeFacts, ...] = ()
+    names: Remembered = field(default_factory=dict)
+    edges: tuple[EdgeSeen, ...] = ()
 
 
 class Verify(Step):
@@ -29,6 +52,7 @@ class Verify(Step):
     slug = "verify-tls"
     title = "Verify TLS"
     verifies = True
+    untold = Severity.WARNING
 
     def observe(self, context: StepContext) -> Seen:
         """Read the server, and do a handshake with every address of every endpoint."""
@@ -39,23 +63,43 @@ class Verify(Step):
         context.workspace.note("probed", {"probes": [handshake(facts) for facts in probes]})
         for number, facts in enumerate((f for f in probes if f.chain), start=1):
             context.workspace.keep(f"presented-{number}.pem", pem_of(facts.chain))
-        return replace(seen, extra=probes)
+        return replace(seen, extra=VerifyExtra(probes, names_on_record(context, seen), observe_edges(context, seen)))
 
     def decide(self, wanted: Wanted, seen: Seen) -> Decision:
         """Give the findings; an error fails the step."""
         chosen = chosen_certificate(seen.state, wanted.site, wanted.server, wanted.at)
+        probes = seen.extra.probes
+        every = choices(seen.state, wanted.at, seen.store)
+        facing = _facing(wanted, seen, every)
         facts = {
-            "endpoints": [handshake(probe) for probe in seen.extra],
+            "endpoints": [handshake(probe) for probe in probes],
             "activated": chosen.thumbprint if chosen else "",
+            "certificate by Exchange's rules, and on the wire": choice_rows(facing, probes),
+            "how Exchange chooses": trace_rows(every),
         }
         findings = (
             *_on_server(wanted, seen, chosen),
             *_not_probed(wanted, seen),
-            *(finding for probe in seen.extra for finding in _on_wire(wanted, seen, chosen, probe)),
+            *(finding for probe in probes for finding in _on_wire(wanted, seen, chosen, probe)),
         )
+        findings += judge_wire(facing, probes) + _explained(facing, chosen)
+        findings += tuple(finding for edge in seen.extra.edges for finding in verify_edge(wanted, seen, edge))
         shown = chosen.thumbprint if chosen else "nothing"
-        where = f"{len(seen.extra)} endpoint(s) show {shown}; " if seen.extra else ""
+        where = f"{len(probes)} endpoint(s) show {shown}; " if probes else ""
         return Decision(findings=findings, facts=facts, summary=f"{where}every connector is as the site file says")
+
+
+def _facing(wanted: Wanted, seen: Seen, every: Iterable[Choice]) -> tuple[Choice, ...]:
+    """Give the choices of the connectors the site file is about."""
+    if "receive" not in wanted.server.roles:
+        return ()
+    names = {connector.identity for connector in concerned(seen.state, wanted.server)}
+    return tuple(choice for choice in every if choice.connector in names)
+
+
+def _explained(facing: Iterable[Choice], chosen: ExchangeCertificate | None) -> tuple[Finding, ...]:
+    activated = chosen.thumbprint if chosen else ""
+    return tuple(finding for choice in facing for finding in judge_choice(choice, activated))
 
 
 def handshake(facts: ProbeFacts) -> dict[str, object]:
@@ -91,7 +135,7 @@ def _leaf(facts: ProbeFacts) -> CertificateFacts | None:
 def _not_probed(wanted: Wanted, seen: Seen) -> tuple[Finding, ...]:
     """Nothing seen is nothing proven."""
     endpoints = wanted.server.endpoints if "receive" in wanted.server.roles else ()
-    looked_at = {probe.endpoint for probe in seen.extra}
+    looked_at = {probe.endpoint for probe in seen.extra.probes}
     return tuple(
         Finding("not-probed", Severity.ERROR, f"nobody looked at {name}", "run the step again", f"endpoint {name}")
         for name in endpoints
@@ -119,35 +163,42 @@ def _on_server(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None) -
                 "no-certificate", Severity.ERROR, text, "run the steps request to activate", f"server {state.name}"
             ),
         )
-    findings: tuple[Finding, ...] = () if chosen.serves_smtp else (_without_smtp(state.name, chosen),)
+    findings: tuple[Finding, ...] = () if chosen.serves_smtp else (_without_smtp(seen, chosen),)
     items: tuple[PlanItem, ...] = ()
     if "receive" in server.roles and seen.target.knows("Set-ReceiveConnector", "TlsCertificateName"):
         items += receive_items(concerned(state, server), seen.target, chosen.tls_certificate_name)
+    items += internet_items(state, server, seen.target)
+    findings += tuple(differs(item, "run the step activate") for item in items)
     if "send" in server.roles:
         three = three_connectors(wanted, seen, chosen.tls_certificate_name)
-        items += connector_items(three, state, seen.target)
+        items = connector_items(three, state, seen.target)
+        where = f" on {server.send_through}" if server.send_through else ""
+        findings += tuple(differs(item, f"run the step connectors{where}") for item in items)
         # A connector that somebody made since may take a domain's mail, though all three are as they should be.
         routes = judge_routes(three, state.send_connectors, state.name)
         findings += tuple(replace(finding, severity=Severity.ERROR) for finding in routes)
-    return tuple(_differs(item) for item in items) + findings
+    follow = followers(wanted, seen, chosen, seen.extra.names)
+    reported = {finding.target for finding in findings}
+    behind = left_behind(state, (*follow.receivers, *follow.senders))
+    return findings + tuple(finding for finding in behind if finding.target not in reported) + follow.findings
 
 
-def _without_smtp(server: str, chosen: ExchangeCertificate) -> Finding:
+def _without_smtp(seen: Seen, chosen: ExchangeCertificate) -> Finding:
+    server = seen.state.name
+    if chosen.services is None:
+        proven = any(wire_shows(probe) == chosen.thumbprint for probe in seen.extra.probes)
+        more = "the wire shows it, so TLS works" if proven else "and no endpoint shows it"
+        return Finding(
+            "smtp-untold",
+            Severity.WARNING if proven else Severity.ERROR,
+            f"whether {chosen.thumbprint} has SMTP on {server} is unknown; {more}",
+            "look at it in the Exchange Management Shell with Get-ExchangeCertificate",
+            f"certificate {chosen.thumbprint}",
+        )
     return Finding(
         "certificate-without-smtp",
         Severity.ERROR,
         f"{server} has {chosen.thumbprint} without SMTP, so TLS fails wherever a connector names it",
         "run the step activate",
         f"certificate {chosen.thumbprint}",
-    )
-
-
-def _differs(item: PlanItem) -> Finding:
-    change = item.changes[0]
-    return Finding(
-        "server-differs",
-        Severity.ERROR,
-        f"{change.target}: {change.property} is {change.have!r} and shall be {change.want!r}",
-        "run the step activate or connectors",
-        change.target,
     )

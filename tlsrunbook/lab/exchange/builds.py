@@ -68,9 +68,24 @@ class Build:
         return f"{base.build}.{base.revision}"
 
     @property
+    def has_edge(self) -> bool:
+        """Whether this build has the Edge Transport role: 2013 was without it until its first service pack."""
+        return self.product != "2013" or self >= EDGE_RETURNS
+
+    @property
+    def self_signs_with_sha1(self) -> bool:
+        """Whether a fresh installation of this build signs its own certificate with SHA-1."""
+        first: str = load()["sha256_since"].get(self.product, "")
+        return self < Build.of(first) if first else self.product in ("2007", "2010", "2013")
+
+    @property
     def powershell(self) -> str:
         """The Windows PowerShell such a server usually has."""
         return {"2007": "2.0", "2010": "2.0", "2013": "4.0"}.get(self.product, "5.1.20348.2760")
+
+
+#: The first build of 2013 with an Edge Transport role.
+EDGE_RETURNS = Build(15, 0, 847, 32)
 
 
 @cache

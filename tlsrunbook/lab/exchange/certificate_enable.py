@@ -76,7 +76,8 @@ def assign(call: Call, entry: StoredCertificate, wanted: Flags) -> None:
         _check_connector_names(call)
         _ask_about_default(call, entry)
         _let_transport_read(call, entry)
-        server.internal_thumbprint = entry.thumbprint
+        if "SMTP" not in entry.services or not server.faults.hits("put-back-ignored", server.name):
+            server.internal_thumbprint = entry.thumbprint
     # One certificate only is bound to the web site, and Exchange 2007 knows one for SMTP as well.
     single = {"IIS", "SMTP"} if server.build.product == "2007" else {"IIS"}
     for other in server.stores.my.values():
@@ -109,7 +110,8 @@ def _ask_about_default(call: Call, entry: StoredCertificate) -> None:
 
 
 def _let_transport_read(call: Call, entry: StoredCertificate) -> None:
-    if entry.acl_locked:
+    locked = call.server.faults.hits("key-acl-locked", call.server.name) and not entry.network_service
+    if entry.acl_locked or locked:
         message = "Insufficient rights to grant Network Service access to the certificate with thumbprint "
         raise call.rpc_error(f"{message}{entry.thumbprint}.")
     entry.network_service = True

@@ -37,7 +37,13 @@ def get_certificates(call: Call) -> Iterable[PSObject]:
     if wanted:
         entries = [e for e in entries if any(name_matches(own, name) for own in e.names for name in wanted)]
         entries = preferred_first(server.stores, entries, server.now())
-    return [certificate_object(server, entry) for entry in entries]
+    shown = [certificate_object(server, entry) for entry in entries]
+    return [_raw_only(item) for item in shown] if server.faults.hits("certificates-raw-only", server.name) else shown
+
+
+def _raw_only(item: PSObject) -> PSObject:
+    """Give what crosses PowerShell remoting where Exchange's types are not loaded."""
+    return PSObject(item.kind, {"RawData": item.properties["RawData"]}, item.pipeline)
 
 
 def export_certificate(call: Call) -> Iterable[PSObject]:

@@ -82,7 +82,7 @@ def _target_file(call: Call) -> str:
 def _request(call: Call, subject: x509.Name, names: tuple[str, ...], friendly: str, path: str) -> Iterable[PSObject]:
     server = call.server
     key = server.new_key(call.get("KeySize", 2048))
-    der = request_der(key, subject, names, server.fqdn)
+    der = request_der(key, subject, names, server.fqdn, sha1=server.build.product in ("2007", "2010"))
     entry = StoredCertificate(
         certificate=self_signed(key, subject, names, server.now()),
         key=key,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from tlsrunbook.exchange.state import ExchangeCertificate
 from tlsrunbook.lab.exchange.call import Call
 from tlsrunbook.lab.exchange.failure import CmdletError
 from tlsrunbook.lab.exchange.given import services
@@ -49,10 +50,30 @@ def certificate_object(server: LabServer, entry: StoredCertificate) -> PSObject:
         "TlsCertificateName": entry.tls_certificate_name,
         "Version": 3,
     }
+    if entry.saved:
+        properties |= _as_saved(entry.saved, entry)
+    if server.build.product == "2007":
+        # General knowledge, as the facts list one shape for all: the CSR is in its file and nowhere else.
+        del properties["CertificateRequest"]
     if server.build.product not in ("2007", "2010"):
         properties["Identity"] = f"{server.fqdn}\\{entry.thumbprint}"
     pipeline = {"Thumbprint": entry.thumbprint, "Instance": entry}
     return PSObject("ExchangeCertificate", properties, pipeline)
+
+
+def _as_saved(saved: ExchangeCertificate, entry: StoredCertificate) -> dict[str, object]:
+    """Show what the server that it was read from showed, unknown things included."""
+    return {
+        "CertificateDomains": saved.names,
+        "HasPrivateKey": saved.has_private_key,
+        "IsSelfSigned": saved.self_signed,
+        "Issuer": saved.issuer,
+        "PublicKeySize": saved.key_size or None,
+        "RawData": saved.raw or None,
+        "Services": None if saved.services is None and not entry.services else services(entry.services),
+        "Subject": saved.subject,
+        "TlsCertificateName": saved.tls_certificate_name or None,
+    }
 
 
 def _serial(certificate: x509.Certificate) -> str:

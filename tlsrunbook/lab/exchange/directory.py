@@ -184,6 +184,8 @@ class EdgeSubscription:
         display: The Edge's version of that moment.
         created: UTC.
         synchronised: When the last synchronisation succeeded; None before the first.
+        inside: Mailbox server -> its internal transport certificate of that moment, which the Edge trusts.
+        late: How many looks a synchronisation that is under way still needs; negative when it never ends.
     """
 
     name: str
@@ -193,6 +195,8 @@ class EdgeSubscription:
     display: str
     created: datetime
     synchronised: datetime | None = None
+    inside: Mapping[str, str] = field(default_factory=dict)
+    late: int = 0
 
 
 class Directory:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tlsrunbook.lab.exchange.call import Call
 from tlsrunbook.lab.exchange.directory import EdgeDirectory, EdgeSubscription
-from tlsrunbook.lab.exchange.edge_sync import distrust, in_step, subscribe, synchronise
+from tlsrunbook.lab.exchange.edge_sync import SyncResult, distrust, go_on, in_step, put_off, subscribe, synchronise
 from tlsrunbook.lab.exchange.psobject import PSObject
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def start_synchronization(call: Call) -> Iterable[PSObject]:
     shown = []
     for subscription in found:
         start = call.server.now()
-        result = synchronise(organization, subscription, start)
+        result = _synchronise(call, organization, subscription)
         properties = {
             "Result": "CouldNotConnect" if result.failure else "Success",
             "Type": "Configuration",
@@ -158,12 +158,24 @@ def start_synchronization(call: Call) -> Iterable[PSObject]:
     return shown
 
 
+def _synchronise(call: Call, organization: Organization, subscription: EdgeSubscription) -> SyncResult:
+    server = call.server
+    failure = distrust(organization, subscription, server)
+    looks = 3 if server.faults.hits("edgesync-slow", subscription.name) else 0
+    looks = -1 if server.faults.hits("edgesync-stuck", subscription.name) else looks
+    if looks and not failure:
+        put_off(organization, subscription, looks)
+        return SyncResult()
+    return synchronise(organization, subscription, server.now(), server)
+
+
 def test_synchronization(call: Call) -> Iterable[PSObject]:
     """Compare each Edge with the organisation."""
     organization = _organization(call)
     shown = []
     for subscription in _wanted(call, organization):
-        failure = distrust(organization, subscription)
+        failure = distrust(organization, subscription, call.server)
+        go_on(organization, subscription, call.server.now(), call.server)
         same = not failure and in_step(organization, subscription)
         properties = {
             "Name": subscription.name,

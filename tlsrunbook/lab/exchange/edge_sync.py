@@ -53,7 +53,10 @@ def subscribe(
     """
     place = site or organization.site
     with organization.lock:
-        subscription = EdgeSubscription(edge.name, edge.fqdn, place, edge.internal_thumbprint, edge.build.display, now)
+        known = {server.name: server.internal_thumbprint for server in organization.mailbox_servers()}
+        subscription = EdgeSubscription(
+            edge.name, edge.fqdn, place, edge.internal_thumbprint, edge.build.display, now, inside=known
+        )
         organization.subscriptions[edge.name] = subscription
         inside = next(iter(organization.mailbox_servers()), edge)
         for connector in _automatic(edge.name, inside.build, place, internet=internet, inbound=inbound):
@@ -90,8 +93,14 @@ def _own(edge: LabServer) -> EdgeDirectory:
     return edge.directory
 
 
-def distrust(organization: Organization, subscription: EdgeSubscription) -> str:
-    """Say why an Edge cannot be spoken to, empty when it can."""
+def distrust(organization: Organization, subscription: EdgeSubscription, inside: LabServer) -> str:
+    """Say why an Edge cannot be spoken to, empty when it can.
+
+    Args:
+        organization: Whose Edge it is.
+        subscription: What is remembered of it.
+        inside: The Mailbox server that speaks to it.
+    """
     edge = organization.edges.get(subscription.name)
     if edge is None:
         return f"The LDAP server {subscription.fqdn}:50636 is unavailable."
@@ -100,6 +109,13 @@ def distrust(organization: Organization, subscription: EdgeSubscription) -> str:
             f"Microsoft Exchange EdgeSync can't connect to {subscription.fqdn}:50636: the certificate that the Edge "
             f"Transport server presented ({edge.internal_thumbprint}) isn't the one recorded by the Edge Subscription "
             f"({subscription.thumbprint})."
+        )
+    recorded = subscription.inside.get(inside.name, inside.internal_thumbprint)
+    if inside.internal_thumbprint != recorded:
+        return (
+            f"Microsoft Exchange EdgeSync can't log on to {subscription.fqdn}:50636: the internal transport "
+            f"certificate of {inside.name} ({inside.internal_thumbprint}) isn't the one that the Edge Subscription was "
+            f"made with ({recorded})."
         )
     return ""
 
@@ -122,10 +138,19 @@ def in_step(organization: Organization, subscription: EdgeSubscription) -> bool:
         return edge.directory.send == belongs_on(organization, edge.name)
 
 
-def synchronise(organization: Organization, subscription: EdgeSubscription, now: datetime) -> SyncResult:
-    """Replicate send connectors and accepted domains to one Edge."""
+def synchronise(
+    organization: Organization, subscription: EdgeSubscription, now: datetime, inside: LabServer
+) -> SyncResult:
+    """Replicate send connectors and accepted domains to one Edge.
+
+    Args:
+        organization: Whose Edge it is.
+        subscription: What is remembered of it.
+        now: UTC.
+        inside: The Mailbox server that does it.
+    """
     with organization.lock:
-        failure = distrust(organization, subscription)
+        failure = distrust(organization, subscription, inside)
         if failure:
             return SyncResult(failure)
         edge = organization.edges[subscription.name]
@@ -140,5 +165,19 @@ def synchronise(organization: Organization, subscription: EdgeSubscription, now:
             )
             edge.directory.send = wanted
             edge.directory.accepted_domains = organization.accepted_domains
-        organization.subscriptions[subscription.name] = replace(subscription, synchronised=now)
+        organization.subscriptions[subscription.name] = replace(subscription, synchronised=now, late=0)
         return result
+
+
+def put_off(organization: Organization, subscription: EdgeSubscription, looks: int) -> None:
+    """Let a synchronisation that was ordered end only after some looks at it; never when there are less than none."""
+    with organization.lock:
+        organization.subscriptions[subscription.name] = replace(subscription, late=looks)
+
+
+def go_on(organization: Organization, subscription: EdgeSubscription, now: datetime, inside: LabServer) -> None:
+    """Bring a synchronisation that is under way one look further."""
+    if subscription.late > 1:
+        put_off(organization, subscription, subscription.late - 1)
+    elif subscription.late == 1:
+        synchronise(organization, subscription, now, inside)

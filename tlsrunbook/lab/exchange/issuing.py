@@ -22,12 +22,19 @@ _KEY_USAGE = x509.KeyUsage(
     encipher_only=False,
     decipher_only=False,
 )
+_SHA1_WITH_RSA = bytes.fromhex("300d06092a864886f70d0101050500")
 _SHA256_WITH_RSA = bytes.fromhex("300d06092a864886f70d01010b0500")
 _CSP = "Microsoft RSA SChannel Cryptographic Provider"
 
 
 def self_signed(
-    key: rsa.RSAPrivateKey, subject: x509.Name, names: tuple[str, ...], now: datetime, lifetime: timedelta = _FIVE_YEARS
+    key: rsa.RSAPrivateKey,
+    subject: x509.Name,
+    names: tuple[str, ...],
+    now: datetime,
+    lifetime: timedelta = _FIVE_YEARS,
+    *,
+    sha1: bool = False,
 ) -> x509.Certificate:
     """Make a self-signed server certificate.
 
@@ -37,6 +44,7 @@ def self_signed(
         names: DNS names of the SAN.
         now: Its first moment.
         lifetime: How long it lasts; Exchange's own last five years.
+        sha1: Whether it is signed as older builds do.
     """
     start = now.replace(microsecond=0)
     builder = (
@@ -55,7 +63,15 @@ def self_signed(
     if names:
         san = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
         builder = builder.add_extension(san, critical=False)
-    return builder.sign(key, hashes.SHA256())
+    certificate = builder.sign(key, hashes.SHA256())
+    return _signed_with_sha1(certificate, key) if sha1 else certificate
+
+
+def _signed_with_sha1(certificate: x509.Certificate, key: rsa.RSAPrivateKey) -> x509.Certificate:
+    """Sign again as older builds do; ``cryptography`` writes no such certificates any more."""
+    content = certificate.tbs_certificate_bytes.replace(_SHA256_WITH_RSA, _SHA1_WITH_RSA, 1)
+    signature = key.sign(content, padding.PKCS1v15(), hashes.SHA1())  # noqa: S303
+    return x509.load_der_x509_certificate(_tlv(0x30, content, _SHA1_WITH_RSA, _tlv(0x03, b"\0" + signature)))
 
 
 def server_subject(name: str) -> x509.Name:
@@ -63,7 +79,9 @@ def server_subject(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def request_der(key: rsa.RSAPrivateKey, subject: x509.Name, names: tuple[str, ...], server_fqdn: str) -> bytes:
+def request_der(
+    key: rsa.RSAPrivateKey, subject: x509.Name, names: tuple[str, ...], server_fqdn: str, *, sha1: bool = False
+) -> bytes:
     """Make a CSR with the attributes and extensions that Exchange's have.
 
     ``cryptography`` writes no attributes that are sequences, so the outer layers are put together here.
@@ -73,6 +91,7 @@ def request_der(key: rsa.RSAPrivateKey, subject: x509.Name, names: tuple[str, ..
         subject: As it shall be encoded.
         names: All names; the SAN is there only when there are several.
         server_fqdn: Goes into the client information, as Windows does it.
+        sha1: Whether it is signed as Exchange 2007 and 2010 do.
     """
     spki = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     attributes = (
@@ -84,8 +103,9 @@ def request_der(key: rsa.RSAPrivateKey, subject: x509.Name, names: tuple[str, ..
     # DER sorts a SET OF by its elements' bytes; strict readers refuse another order.
     in_order = b"".join(sorted(attributes))
     info = _tlv(0x30, _tlv(0x02, b"\0"), subject.public_bytes(), spki, _tlv(0xA0, in_order))
-    signature = key.sign(info, padding.PKCS1v15(), hashes.SHA256())
-    return _tlv(0x30, info, _SHA256_WITH_RSA, _tlv(0x03, b"\0" + signature))
+    signature = key.sign(info, padding.PKCS1v15(), hashes.SHA1() if sha1 else hashes.SHA256())  # noqa: S303
+    algorithm = _SHA1_WITH_RSA if sha1 else _SHA256_WITH_RSA
+    return _tlv(0x30, info, algorithm, _tlv(0x03, b"\0" + signature))
 
 
 def request_pem(der: bytes) -> str:

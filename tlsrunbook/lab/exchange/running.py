@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tlsrunbook.lab.exchange import (
@@ -11,6 +11,7 @@ from tlsrunbook.lab.exchange import (
     certificate_import,
     certificate_new,
     edge_cmdlets,
+    file_cmdlets,
     receive_connectors,
     send_connectors,
     server_cmdlets,
@@ -54,6 +55,9 @@ _HANDLERS: dict[str, Handler] = {
     "Get-StoreCertificate": store_cmdlets.get_store,
     "Add-StoreCertificate": store_cmdlets.add_store,
     "Remove-StoreCertificate": store_cmdlets.remove_store,
+    "Get-ServerFile": file_cmdlets.get_files,
+    "Set-ServerFile": file_cmdlets.set_file,
+    "Remove-ServerFile": file_cmdlets.remove_file,
 }
 
 #: Cmdlets that the table knows and the lab answers with an error of its own, because the runbook has no use for them.
@@ -87,16 +91,21 @@ def load(server: LabServer, user: str, password: str) -> dict[str, Any]:
         wrong = server.build.product != "2007" and not server.check_credential(user, password)
         if wrong or server.faults.hits("hop-refused", server.name):
             return answer((), errors=(_access_denied(server),))
-    known = (
-        f"{name}={','.join(sorted(parameters_of(name, server.build, server.is_edge)))}"
-        for name in cmdlets_of(server.build, server.is_edge)
+    was = server.reported
+    known: Mapping[str, Iterable[str]] = (
+        was.parameters
+        if was
+        else {
+            name: parameters_of(name, server.build, server.is_edge) for name in cmdlets_of(server.build, server.is_edge)
+        }
     )
     greeting = {
         "Computer": server.name,
-        "PowerShell": server.build.powershell,
+        "PowerShell": was.powershell if was else server.build.powershell,
         "IsEdge": str(server.is_edge),
-        "Exchange": server.build.file_version,
-        "Parameters": list(known),
+        "Exchange": was.exchange if was else server.build.file_version,
+        "Parameters": [f"{name}={','.join(sorted(parameters))}" for name, parameters in known.items()],
+        "Folder": server.folder,
     }
     return answer((greeting,))
 
@@ -147,11 +156,12 @@ class _Step:
         self._name, self._known = self._resolve(str(command["name"]))
 
     def _resolve(self, wanted: str) -> tuple[str, Mapping[str, Parameter]]:
-        for name, own in store_cmdlets.STORE_PARAMETERS.items():
+        for name, own in {**store_cmdlets.STORE_PARAMETERS, **file_cmdlets.FILE_PARAMETERS}.items():
             if name.lower() == wanted.lower():
                 return name, own
+        was = self._server.reported
         for name in cmdlets_of(self._server.build, self._server.is_edge):
-            if name.lower() == wanted.lower():
+            if name.lower() == wanted.lower() and (was is None or name in was.parameters):
                 return name, parameters_of(name, self._server.build, self._server.is_edge)
         raise unknown_command(wanted)
 

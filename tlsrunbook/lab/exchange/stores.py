@@ -8,9 +8,10 @@ from datetime import datetime
 from enum import Enum
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 
+from tlsrunbook.certificates.signatures import is_issued_by
+from tlsrunbook.exchange.state import ExchangeCertificate
 from tlsrunbook.lab.exchange.inbound import PrivateKey
 from tlsrunbook.lab.exchange.names import dn_text, dns_names, tls_certificate_name
 
@@ -71,6 +72,7 @@ class StoredCertificate:
         acl_locked: Whether the caller may not change who can read the key file.
         request: The CSR as DER; pending requests only.
         names: ``CertificateDomains``; taken from the certificate when empty.
+        saved: How the server that it was read from showed it; None for what began here.
     """
 
     certificate: x509.Certificate
@@ -82,9 +84,10 @@ class StoredCertificate:
     acl_locked: bool = False
     request: bytes = b""
     names: tuple[str, ...] = ()
+    saved: ExchangeCertificate | None = None
 
     def __post_init__(self) -> None:
-        self.thumbprint = thumbprint_of(self.certificate)
+        self.thumbprint = self.saved.thumbprint if self.saved else thumbprint_of(self.certificate)
         self.names = self.names or dns_names(self.certificate)
 
     @property
@@ -123,11 +126,7 @@ def is_self_signed(certificate: x509.Certificate) -> bool:
 
 
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
+    return is_issued_by(der_of(certificate), der_of(issuer))  # SHA-1, as older builds sign, counts too
 
 
 class CertificateStores:
@@ -145,7 +144,7 @@ class CertificateStores:
 
     def listed(self) -> Iterator[StoredCertificate]:
         """Give what ``Get-ExchangeCertificate`` lists: entries with a key, then pending requests."""
-        yield from (entry for entry in self.my.values() if entry.key is not None)
+        yield from (entry for entry in self.my.values() if entry.key is not None or entry.saved)
         yield from self.pending.values()
 
     def add(self, entry: StoredCertificate) -> None:
@@ -181,5 +180,7 @@ class CertificateStores:
             return "PendingRequest"
         if entry.expired(now):
             return "DateInvalid"
+        if entry.saved and entry.saved.status != "DateInvalid":
+            return entry.saved.status  # that server knew more roots and revocation lists than this one
         trusted = self.chain(entry.certificate).end in (ChainEnd.TRUSTED, ChainEnd.SELF_SIGNED)
         return "Valid" if trusted else "Untrusted"

@@ -12,7 +12,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tlsrunbook.errors import UsageError
-from tlsrunbook.lab.exchange.builds import Build, parse_version
+from tlsrunbook.exchange.command import Greeting
+from tlsrunbook.lab.exchange.builds import EDGE_RETURNS, Build, parse_version
 from tlsrunbook.lab.exchange.directory import AcceptedDomain, Connector, Directory, EdgeDirectory, EdgeSubscription
 from tlsrunbook.lab.exchange.inbound import InboundTls, Listener, PrivateKey
 from tlsrunbook.lab.exchange.issuing import self_signed, server_subject
@@ -23,9 +24,10 @@ from tlsrunbook.lab.exchange.snapshot import server_snapshot
 from tlsrunbook.lab.exchange.stores import CertificateStores, StoredCertificate, thumbprint_of
 from tlsrunbook.lab.faults import FaultBoard
 
-_EDGE_RETURNS = Build(15, 0, 847, 32)
 #: Whoever sends from outside, as far as receive connectors' ranges are concerned (a documentation address).
 _OUTSIDE = "203.0.113.10"
+#: The address of a server that the firewall sends mail from the Internet to (a documentation address).
+PUBLIC_SIDE = "192.0.2.25"
 
 
 def utc_now() -> datetime:
@@ -112,7 +114,13 @@ class LabServer:
         self.lock = RLock()
         self.stores = CertificateStores(trusted_roots)
         self.ecc_enabled = False
+        #: Where mail from the Internet arrives, and whom it comes from (empty: whoever connects).
+        self.public_side, self.caller = PUBLIC_SIDE, ""
         self.internal_thumbprint = ""
+        #: What another server said of itself, where this one was rebuilt from its saved state.
+        self.reported: Greeting | None = None
+        #: Called at each logon, before anything is answered; the lab's conditions wait for it.
+        self.when_logged_on: Callable[[], None] = lambda: None
         self.directory = self._join()
         self._keys = keys
         self._files: dict[str, bytes] = {}
@@ -120,8 +128,8 @@ class LabServer:
 
     def _join(self) -> Directory:
         if self.is_edge:
-            if self.build.product == "2013" and self.build < _EDGE_RETURNS:
-                raise UsageError(f"{self.name}: Exchange 2013 has no Edge Transport role before {_EDGE_RETURNS}")
+            if not self.build.has_edge:
+                raise UsageError(f"{self.name}: Exchange 2013 has no Edge Transport role before {EDGE_RETURNS}")
             if self.organization is not None:
                 self.organization.edges[self.name] = self
             return EdgeDirectory()
@@ -134,7 +142,8 @@ class LabServer:
     def _install(self, receive_fqdn: str) -> None:
         """Do what setup does: a self-signed certificate, and the default receive connectors."""
         key = self.new_key(2048)
-        certificate = self_signed(key, server_subject(self.name), (self.name, self.fqdn), self.now())
+        names, sha1 = (self.name, self.fqdn), self.build.self_signs_with_sha1
+        certificate = self_signed(key, server_subject(self.name), names, self.now(), sha1=sha1)
         entry = StoredCertificate(certificate, key, "Microsoft Exchange", network_service=True)
         entry.services = {"SMTP"} if self.is_edge else {"IMAP", "POP", "IIS", "SMTP"}
         self.stores.add(entry)
@@ -197,6 +206,18 @@ class LabServer:
         """Write a file."""
         self._files[path.lower()] = content
 
+    def remove_file(self, path: str) -> None:
+        """Remove a file, which may be gone already."""
+        self._files.pop(path.lower(), None)
+
+    @property
+    def folder(self) -> str:
+        """Where Exchange is installed."""
+        if self.reported and self.reported.folder:
+            return self.reported.folder
+        below = {"2007": "", "2010": "\\V14"}.get(self.build.product, "\\V15")
+        return f"C:\\Program Files\\Microsoft\\Exchange Server{below}"
+
     def file_names(self) -> list[str]:
         """All paths, lower case, sorted."""
         return sorted(self._files)
@@ -211,6 +232,7 @@ class LabServer:
         """
         from tlsrunbook.lab.exchange.running import load  # noqa: PLC0415 - it needs this module
 
+        self.when_logged_on()
         return load(self, user, password)
 
     def execute(self, commands: Sequence[Mapping[str, Any]], select: Sequence[str]) -> dict[str, Any]:
@@ -229,8 +251,8 @@ class LabServer:
         """Choose the certificate for inbound STARTTLS now.
 
         Args:
-            connector: Identity of a receive connector, or a port: then the enabled connector bound to it whose
-                narrowest range holds ``remote``.
+            connector: Identity of a receive connector, or a port: then the enabled connector bound to it on
+                ``public_side`` (or on all addresses) whose narrowest range holds ``remote``.
             remote: The client's IP address.
         """
         with self.lock, self.directory.lock:
@@ -243,15 +265,17 @@ class LabServer:
         own = [one for one in self.own_receive_connectors() if one.get("Enabled")]
         if isinstance(connector, str):
             return next((one for one in own if connector.lower() in (one.identity.lower(), one.name.lower())), None)
-        address = ipaddress.ip_address(remote)
+        address, here = ipaddress.ip_address(self.caller or remote), ipaddress.ip_address(self.public_side)
+        # The connector bound to the very address goes before the one bound to all, then the narrowest range.
         fitting = [
-            (span.width, one.name, one)
+            (binding.address != here, span.width, one.name, one)
             for one in own
-            if any(binding.port == connector for binding in one.bindings)
+            for binding in one.bindings
+            if binding.port == connector and (binding.address == here or binding.address.is_unspecified)
             for span in one.ranges
             if span.holds(address)
         ]
-        return min(fitting, key=lambda item: item[:2])[2] if fitting else None
+        return min(fitting, key=lambda item: item[:3])[3] if fitting else None
 
     def receive_connectors(self) -> tuple[Listener, ...]:
         """List this server's own receive connectors as they are now."""
