@@ -12,10 +12,9 @@ import pytest
 
 from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import PARAMETERS
-from tlsrunbook.steps.registry import ALL_STEPS, OPTIONAL, STEPS
+from tlsrunbook.steps.registry import ALL_STEPS
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-ALL_STEPS = (*STEPS, *OPTIONAL)
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 ALLOWED = (
     ast.Module,
