@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import queue
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
+from tlsrunbook.errors import TlsRunbookError
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.ports import Attempt, EvidenceStore
-from tlsrunbook.run.abandoned import abandoned_record
-from tlsrunbook.run.engine import NotebookJob, execute, filed, prepare_process
+from tlsrunbook.run.abandoned import abandoned_record, wait_for_kernel
+from tlsrunbook.run.course import Course, Undone
+from tlsrunbook.run.engine import NotebookJob
+from tlsrunbook.run.executed import filed
+from tlsrunbook.run.notebook_process import NotebookProcess
 from tlsrunbook.run.notebooks import notebook_path
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.steps.base import Step
 
 _GOES_ON = frozenset({Status.PLANNED, Status.UNCHANGED, Status.CHANGED, Status.SKIPPED})
+
+#: So often the runner looks whether it shall stop, in seconds.
+_LOOK = 0.2
+_STOPPING = "stopping: the steps under way end first, and nothing new begins; once more breaks them off"
+_BREAKING_OFF = "breaking off; a change that was sent and not answered is recorded as unknown"
 
 
 @dataclass(frozen=True)
@@ -61,37 +69,81 @@ class Event:
     record: Record | None = None
 
 
-def run_jobs(jobs: Sequence[ServerJob], workers: int, tell: Callable[[Event], None]) -> tuple[Record, ...]:
+def run_jobs(
+    jobs: Sequence[ServerJob], workers: int, tell: Callable[[Event], None], course: Course | None = None
+) -> tuple[Record, ...]:
     """Run all jobs and give every record, in the order of the jobs.
 
     Args:
         jobs: One per server.
         workers: How many servers are worked on at once.
         tell: Called from several threads.
+        course: Stops the run, and gets what no record tells.
     """
-    spawn = multiprocessing.get_context("spawn")
-    count = max(1, min(workers, len(jobs)))
-    with (
-        ProcessPoolExecutor(count, mp_context=spawn, initializer=prepare_process) as pool,
-        ThreadPoolExecutor(count, thread_name_prefix="server") as threads,
-    ):
-        futures: list[Future[list[Record]]] = [threads.submit(_run_server, job, pool, tell) for job in jobs]
-        return tuple(record for future in futures for record in future.result())
+    course = course or Course()
+    if not jobs:
+        return ()
+    lanes = [NotebookProcess() for _ in range(max(1, min(workers, len(jobs))))]
+    free = queue.SimpleQueue[NotebookProcess]()
+    for lane in lanes:
+        free.put(lane)
+    try:
+        with ThreadPoolExecutor(len(lanes), thread_name_prefix="server") as threads:
+            futures = [threads.submit(_on_free_lane, job, free, tell, course) for job in jobs]
+            _wait(futures, lanes, course)
+            return tuple(record for future in futures for record in future.result())
+    finally:
+        for lane in lanes:
+            lane.close()
 
 
-def _run_server(job: ServerJob, pool: ProcessPoolExecutor, tell: Callable[[Event], None]) -> list[Record]:
+def _wait(futures: Sequence[Future[list[Record]]], lanes: Sequence[NotebookProcess], course: Course) -> None:
+    """Wait for all servers; a request to stop is told, and a second one breaks off what is under way."""
+    told = 0
+    while wait(futures, timeout=_LOOK).not_done:
+        if course.breaking_off:
+            for lane in lanes:
+                lane.kill()
+        if course.asked > told:
+            told = course.asked
+            course.say(_BREAKING_OFF if course.breaking_off else _STOPPING)
+
+
+def _on_free_lane(
+    job: ServerJob, free: queue.SimpleQueue[NotebookProcess], tell: Callable[[Event], None], course: Course
+) -> list[Record]:
+    lane = free.get()
+    try:
+        return _run_server(job, lane, tell, course)
+    finally:
+        free.put(lane)
+
+
+def _run_server(job: ServerJob, lane: NotebookProcess, tell: Callable[[Event], None], course: Course) -> list[Record]:
     records = []
-    for step in job.steps:
+    for number, step in enumerate(job.steps):
+        if course.stopping:
+            for undone in job.steps[number:]:
+                course.left(Undone(job.site, job.server, undone.id))
+            break
         tell(Event(job.site, job.server, step.id))
-        record = _run_step(job, step, pool)
+        try:
+            record, ended_by = _run_step(job, step, lane)
+        except TlsRunbookError as error:  # not even a record could be written; the other servers have theirs
+            course.went_wrong(f"{job.site} / {job.server} / {step.id}: {error}")
+            break
         records.append(record)
         tell(Event(job.site, job.server, step.id, record))
         if record.status not in _GOES_ON:
             break
+        if ended_by:
+            course.went_wrong(f"{job.site} / {job.server} / {step.id}: the notebook ended early: {ended_by}")
+            break
     return records
 
 
-def _run_step(job: ServerJob, step: Step, pool: ProcessPoolExecutor) -> Record:
+def _run_step(job: ServerJob, step: Step, lane: NotebookProcess) -> tuple[Record, str]:
+    """Execute a step's notebook and give its record, and what ended the notebook early."""
     before = {attempt.number for attempt in _attempts(job, step)}
     output = job.store.folder / job.change / job.server / f".{step.number}-{step.id}.ipynb"
     parameters = {
@@ -101,15 +153,13 @@ def _run_step(job: ServerJob, step: Step, pool: ProcessPoolExecutor) -> Record:
         "change": job.change,
         "mode": job.mode,
     }
-    try:
-        ended_by = pool.submit(execute, NotebookJob(notebook_path(step.notebook), output, parameters)).result()
-    except BrokenProcessPool:
-        ended_by = "the process that executed the notebook died"
+    source = notebook_path(step.notebook)
+    done = lane.execute(NotebookJob(source, output, parameters))
     made = [attempt for attempt in _attempts(job, step) if attempt.number not in before]
     attempt = made[-1] if made else job.store.attempt(job.change, job.server, step.id, step.number)
-    record = job.store.record(attempt) or abandoned_record(job, step, attempt, ended_by)
-    filed(output, attempt.folder / step.notebook, ended_by)
-    return record
+    wait_for_kernel(attempt)
+    record = job.store.record(attempt) or abandoned_record(job, step, attempt, done.ended_by)
+    return record, filed(source, done.sha256, output, attempt.folder / step.notebook, done.ended_by)
 
 
 def _attempts(job: ServerJob, step: Step) -> list[Attempt]:
