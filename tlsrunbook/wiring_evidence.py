@@ -30,6 +30,7 @@ from tlsrunbook.evidence.statement import (
     seal_folder,
 )
 from tlsrunbook.ports import EvidenceStore
+from tlsrunbook.run.reporting import ReportInfo, write_report
 from tlsrunbook.run.sealing import About, SealedInfo, seal
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "export_site",
     "flaw_lines",
     "load_signer",
+    "report_change",
     "seal_site",
     "seals_of",
     "stamp_seal",
@@ -145,6 +147,21 @@ def change_rows(folder: Path, verdict: Verdict | None = None) -> list[dict[str, 
         attempts = sum(1 for _ in store.attempts(change))
         rows.append(rollup.change_row(store.asked(change), store.records(change), attempts, seals.get(change, [])))
     return rows
+
+
+def report_change(store: EvidenceStore, change: str, outcome: str = "") -> Path:
+    """Write a change's report and the pages of its notebooks. Call it before the seal, which then covers them.
+
+    Args:
+        outcome: How the run ended that this is written after, where no record tells.
+
+    Raises:
+        EvidenceError: The disk refuses, or a record cannot be read.
+    """
+    verdict = seals_of(store.folder)
+    seals = [_seal_data(verdict, number) for number in rollup.seals_by_change(verdict).get(change, [])]
+    made = utc_text(SystemClock().now())
+    return write_report(store, change, ReportInfo(made=made, package=__version__, outcome=outcome, seals=seals))
 
 
 def change_shown(folder: Path) -> dict[str, Any]:

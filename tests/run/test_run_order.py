@@ -13,7 +13,7 @@ from worlds import SITE
 
 from tlsrunbook.evidence.record import Status
 from tlsrunbook.run import batch
-from tlsrunbook.run.courses import Courses
+from tlsrunbook.run.turns import Turns
 from tlsrunbook.site import Site, parse_site
 from tlsrunbook.steps.order import prerequisites
 
@@ -145,8 +145,8 @@ def test_two_that_wait_for_each_other_are_run_all_the_same(monkeypatch: pytest.M
 
 def test_servers_of_another_site_with_the_same_name_are_others() -> None:
     here, there = job(THROUGH, "MBX1"), replace(job(THROUGH, "EDGE1"), site="paris")
-    assert Courses([here, there]).ready(here, "connectors")
-    both = Courses([here, job(THROUGH, "EDGE1")])
+    assert Turns([here, there]).ready(here, "connectors")
+    both = Turns([here, job(THROUGH, "EDGE1")])
     assert not both.ready(here, "connectors")
     both.ended(job(THROUGH, "EDGE1"), "activate")
     assert both.ready(here, "connectors")

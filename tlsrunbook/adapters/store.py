@@ -65,6 +65,12 @@ def _move_to_new(part: Path, path: Path) -> None:
         part.rename(path)
 
 
+def _cut_off(path: Path, length: int) -> None:
+    """Take away what of a line came onto a full disk: nothing was done that it would tell of."""
+    with contextlib.suppress(OSError):
+        os.truncate(path, length)
+
+
 @dataclass(frozen=True)
 class AttemptFolder:
     """The folder of one try of one step.
@@ -101,18 +107,20 @@ class AttemptFolder:
         Raises:
             EvidenceError: The disk refuses.
         """
+        path = self.folder / TRANSCRIPT
         try:
-            with (self.folder / TRANSCRIPT).open(
-                "a", encoding="utf-8", errors="backslashreplace", newline="\n"
-            ) as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                file.flush()
-                if durable:
-                    os.fsync(file.fileno())
+            with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                begin = file.tell()
+                try:
+                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                    file.flush()
+                    if durable:
+                        os.fsync(file.fileno())
+                except OSError:
+                    _cut_off(path, begin)
+                    raise
         except OSError as error:
-            raise EvidenceError(
-                f"cannot be written: {error.strerror or error}", where=str(self.folder / TRANSCRIPT)
-            ) from error
+            raise EvidenceError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
 
     @property
     def files(self) -> tuple[str, ...]:

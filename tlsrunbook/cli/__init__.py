@@ -50,6 +50,9 @@ def main() -> None:
     except TlsRunbookError as error:
         print(f"tlsrunbook: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:  # such as a full disk under a file that is no evidence
+        print(f"tlsrunbook: {error}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("tlsrunbook: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -48,14 +48,14 @@ def approve(
         policy = _policy(plan, site)
         show_plan(console, plan, store.asked(change))
         if not plan.changing:
-            sealing.outcome = "nothing to approve"
+            sealing.outcome, sealing.reports = "nothing to approve", False
             say(console, "nothing would be changed, so there is nothing to approve")
             return
         _refuse_key(signer, policy, store, change)
         agreed = yes or typer.confirm(f"Approve change {change} with the key {signer.keyid[:16]}…?")
         if agreed:
             _write(console, store, plan, signer, by, str(policy["valid_for"]))
-        sealing.outcome = "approved" if agreed else "not approved"
+        sealing.outcome, sealing.reports = "approved" if agreed else "not approved", agreed
     if not agreed:
         say(console, "not approved; no approval was written")
         raise typer.Exit(3)

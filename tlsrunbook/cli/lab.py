@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tlsrunbook.cli.common import asked_for, end_when_told, finish, load, make_console, run_sites, say
+from tlsrunbook.cli.common import asked_for, end_when_told, finish, load, make_console, outcome, run_sites, say
 from tlsrunbook.cli.options import RUNS, WORKERS, FaultOption, RunsOption, ServersOption, SitesOption, WorkersOption
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def demo(
 ) -> None:
     """Start a lab and do the whole change on it: all six steps on every server, from nothing to proof."""
     from tlsrunbook.cli.sealing import sealed
+    from tlsrunbook.cli.stopping import stoppable
     from tlsrunbook.steps.registry import STEPS
     from tlsrunbook.wiring import open_lab
 
@@ -38,9 +39,12 @@ def demo(
         )
         asked = asked_for(STEPS, (), "apply", "", runs, fresh=True)
         loaded = load(folder)
-        with sealed(console, "run", loaded, asked.runs):
-            records = run_sites(console, loaded, asked, workers, {"reason": "demo on the lab", "ticket": ""})
-    raise typer.Exit(finish(console, records, runs))
+        why = {"reason": "demo on the lab", "ticket": "", "risk": "none: nothing outside this computer is touched"}
+        with stoppable(console) as course, sealed(console, "run", loaded, asked.runs) as sealing:
+            records = run_sites(console, loaded, asked, workers, why, course)
+            sealing.outcome = outcome(records, course)
+            code = finish(console, records, runs, course)
+    raise typer.Exit(code)
 
 
 def lab(

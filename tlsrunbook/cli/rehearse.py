@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlsrunbook.cli.common import asked_for, end_when_told, finish, load, make_console, run_sites, say
+from tlsrunbook.cli.common import asked_for, finish, load, make_console, run_sites, say
 from tlsrunbook.cli.options import (
     RUNS,
     WORKERS,
@@ -51,35 +51,35 @@ def rehearse(
     as_json: JsonOption = False,
 ) -> None:
     """Rehearse the whole change on a lab made from your site file; no real server is touched."""
+    from tlsrunbook.cli.stopping import stoppable
     from tlsrunbook.rehearsal import rehearsal
     from tlsrunbook.steps.registry import STEPS
 
     console = make_console(as_json)
-    end_when_told()
     sites = load(site)
     for name in edge or []:
         _known(sites, name)
     lab_of_sites = rehearsal(
         sites, runs.absolute(), state=state, version=exchange, edges=edge or [], faults=fault or []
     )
-    with lab_of_sites as lab:
+    with stoppable(console) as course, lab_of_sites as lab:
         say(console, "REHEARSAL: a lab stands for every server of the site file. No real server is touched.")
         for text in lab.assumed:
             say(console, f"assumed: {text}")
         why = {"reason": f"rehearsal of {site}", "ticket": ""}
         asked = asked_for(STEPS, server or (), "plan", "", lab.runs)
-        planned = run_sites(console, lab.sites, asked, workers, why)
+        planned = run_sites(console, lab.sites, asked, workers, why, course)
         _show_plan(console, planned)
         applied: tuple[Record, ...] = ()
-        if not plan:
+        if not plan and not course.stopping:
             lab.answer_all()
             say(console, "\nThe same change, applied to the lab:")
             asked = asked_for(STEPS, server or (), "apply", "", lab.runs)
-            applied = run_sites(console, lab.sites, asked, workers, why)
+            applied = run_sites(console, lab.sites, asked, workers, why, course)
         if as_json:
             told = {"planned": [one.data() for one in planned], "applied": [one.data() for one in applied]}
             print(json.dumps(told, ensure_ascii=False))
-        code = finish(console, applied or planned, lab.runs)
+        code = finish(console, applied or planned, lab.runs, course)
     say(console, "This was a rehearsal: the records say so, and no real server was touched.")
     raise typer.Exit(code)
 

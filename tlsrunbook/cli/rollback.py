@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tlsrunbook.cli.common import asked_for, end_when_told, finish, load, make_console, run_sites
+from tlsrunbook.cli.common import asked_for, finish, load, make_console, outcome, run_sites
 from tlsrunbook.cli.options import RUNS, WORKERS, JsonOption, KeyOption, RunsOption, SiteArgument, WorkersOption
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def rollback(
 ) -> None:
     """Put back what a recorded change altered, last step first; refuses where somebody else has changed it since."""
     from tlsrunbook.cli.sealing import sealed
+    from tlsrunbook.cli.stopping import stoppable
     from tlsrunbook.console import way_back
     from tlsrunbook.steps.registry import step_of
 
@@ -37,14 +38,18 @@ def rollback(
     steps, mode = (step_of("rollback"),), "plan" if plan else "apply"
     one, servers = _site_of(load(site), runs.absolute(), change)
     asked = asked_for(steps, server or servers, mode, change, runs)
-    end_when_told()
-    with sealed(console, "rollback", [one], asked.runs, servers=asked.servers, key=key) as sealing:
-        records = run_sites(console, [one], asked, workers, {}, sealing.signer.keyid)
-    if as_json:
-        print(json.dumps([record.data() for record in records], ensure_ascii=False))
-    else:
-        way_back(console, records)
-    raise typer.Exit(finish(console, records, runs))
+    with (
+        stoppable(console) as course,
+        sealed(console, "rollback", [one], asked.runs, servers=asked.servers, key=key) as sealing,
+    ):
+        records = run_sites(console, [one], asked, workers, {}, course, sealing.signer.keyid)
+        sealing.outcome = outcome(records, course)
+        if as_json:
+            print(json.dumps([record.data() for record in records], ensure_ascii=False))
+        else:
+            way_back(console, records)
+        code = finish(console, records, runs, course)
+    raise typer.Exit(code)
 
 
 def _site_of(sites: tuple[Site, ...], runs: Path, change: str) -> tuple[Site, tuple[str, ...]]:

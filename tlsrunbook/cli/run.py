@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tlsrunbook.cli.common import asked_for, end_when_told, finish, load, make_console, run_sites
+from tlsrunbook.cli.common import asked_for, finish, load, make_console, outcome, run_sites
 from tlsrunbook.cli.options import RUNS, WORKERS, JsonOption, KeyOption, RunsOption, SiteArgument, WorkersOption
 
 
@@ -25,6 +25,7 @@ def run(
     change: Annotated[str, typer.Option("--change", metavar="ID", help="Go on with this change.")] = "",
     ticket: Annotated[str, typer.Option("--ticket", metavar="T", help="Ticket that a new change belongs to.")] = "",
     reason: Annotated[str, typer.Option("--reason", metavar="R", help="Why a new change is made.")] = "",
+    risk: Annotated[str, typer.Option("--risk", metavar="TEXT", help="Risk of a new change, as it was assessed.")] = "",
     runs: RunsOption = RUNS,
     workers: WorkersOption = WORKERS,
     key: KeyOption = "",
@@ -32,6 +33,7 @@ def run(
 ) -> None:
     """Run steps on the servers of a site, each as an executed notebook with its record."""
     from tlsrunbook.cli.sealing import sealed
+    from tlsrunbook.cli.stopping import stoppable
     from tlsrunbook.run.planning import chosen_steps
     from tlsrunbook.steps.registry import STEPS, step_of
 
@@ -40,13 +42,17 @@ def run(
         chosen_steps(STEPS, steps or [], step_of), server or (), "plan" if plan else "apply", change, runs
     )
     sites = load(site)
-    end_when_told()
-    with sealed(console, "run", sites, asked.runs, servers=asked.servers, key=key) as sealing:
-        why = {"ticket": ticket, "reason": reason}
-        records = run_sites(console, sites, asked, workers, why, sealing.signer.keyid)
-    if as_json:
-        print(json.dumps([record.data() for record in records], ensure_ascii=False))
-    raise typer.Exit(finish(console, records, runs))
+    why = {"ticket": ticket, "reason": reason, "risk": risk}
+    with (
+        stoppable(console) as course,
+        sealed(console, "run", sites, asked.runs, servers=asked.servers, key=key) as sealing,
+    ):
+        records = run_sites(console, sites, asked, workers, why, course, sealing.signer.keyid)
+        sealing.outcome = outcome(records, course)
+        if as_json:
+            print(json.dumps([record.data() for record in records], ensure_ascii=False))
+        code = finish(console, records, runs, course)
+    raise typer.Exit(code)
 
 
 def check(

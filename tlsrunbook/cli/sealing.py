@@ -31,6 +31,7 @@ class Sealing:
         begun: UTC.
         changes: Changes it is about, besides those in which a step was recorded.
         outcome: Empty: the worst status of the records.
+        reports: Whether each change it is about gets a report.
         seals: What was sealed, by site; there when it has ended.
     """
 
@@ -39,6 +40,7 @@ class Sealing:
     begun: str
     changes: tuple[str, ...] = ()
     outcome: str = ""
+    reports: bool = True
     seals: dict[str, SealedInfo] = field(default_factory=dict)
 
 
@@ -53,12 +55,12 @@ def sealed(
     changes: Iterable[str] = (),
     key: str = "",
 ) -> Iterator[Sealing]:
-    """Do the work inside; all that it wrote is sealed when it ends, fails or is interrupted.
+    """Do the work inside; when it ends, fails or is interrupted, it is reported, and all that it wrote is sealed.
 
-    Whatever belongs to the evidence (plans, approvals, reports) must be written inside, and never again afterwards.
+    Whatever else belongs to the evidence (plans, approvals) must be written inside, and never again afterwards.
 
     Args:
-        console: Gets a line per seal.
+        console: Gets a line per report and seal.
         what: ``run``, ``approve`` or ``rollback``.
         sites: Sites or their names.
         runs: Folder for the evidence.
@@ -68,7 +70,7 @@ def sealed(
 
     Raises:
         CredentialError: There is no usable key; nothing was begun.
-        EvidenceError: The seal could not be written.
+        EvidenceError: A report or the seal could not be written.
     """
     from tlsrunbook.adapters.origin import SystemClock
     from tlsrunbook.evidence.data import utc_text
@@ -97,7 +99,7 @@ def _how(error: BaseException) -> str:
 def _seal(
     console: Console, sealing: Sealing, sites: Sequence[str], runs: Path, servers: frozenset[str], outcome: str
 ) -> None:
-    """Seal every site; one that cannot be sealed does not keep the others from it."""
+    """Report and seal every site; one that cannot be sealed does not keep the others from it."""
     from tlsrunbook.adapters.store import RunStore
     from tlsrunbook.wiring_evidence import seal_site, stamp_seal
 
@@ -105,7 +107,10 @@ def _seal(
     for name in sites:
         store = RunStore(runs, name)
         try:
-            info = seal_site(store, sealing.signer, sealing.what, _about(store, sealing, servers, outcome))
+            about = _about(store, sealing, servers, outcome)
+            if sealing.reports and outcome != "refused":
+                problems += _report(console, store, about.changes, outcome)
+            info = seal_site(store, sealing.signer, sealing.what, about)
         except TlsRunbookError as error:
             problems.append(error)
             continue
@@ -117,6 +122,19 @@ def _seal(
                 say(console, f"sealed: {name}, seal {info.number}: {stamped}")
     if problems:
         raise problems[0]
+
+
+def _report(console: Console, store: RunStore, changes: Iterable[str], outcome: str) -> list[TlsRunbookError]:
+    """Write a report per change; what cannot be reported is sealed all the same."""
+    from tlsrunbook.wiring_evidence import report_change
+
+    problems: list[TlsRunbookError] = []
+    for change in changes:
+        try:
+            say(console, f"report: {report_change(store, change, outcome)}")
+        except TlsRunbookError as error:
+            problems.append(error)
+    return problems
 
 
 def _about(store: RunStore, sealing: Sealing, servers: frozenset[str], outcome: str) -> About:

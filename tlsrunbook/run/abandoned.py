@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from tlsrunbook.evidence.data import readable_json, utc_text
 from tlsrunbook.evidence.layout import RECORD, TRANSCRIPT
@@ -40,6 +43,32 @@ def uncertain(lines: list[dict[str, Any]]) -> bool:
         elif line["event"] == "answered" or (line["event"] == "lost" and line["outcome"] != "unknown"):
             open_change = False
     return open_change
+
+
+def wait_for_kernel(attempt: Attempt, seconds: float = 15.0) -> None:
+    """Wait until the process that wrote an attempt's transcript has ended, where it left no record.
+
+    A kernel outlives the process that executed its notebook for a moment, and might write into the evidence while the
+    runner already judges it.
+
+    Args:
+        seconds: After so long it is ended by force.
+    """
+    if attempt.record_path.exists():
+        return
+    lines = transcript_lines(attempt)
+    who = lines[0].get("who", {}) if lines else {}
+    try:
+        process = psutil.Process(int(who["process"]))
+        if who["host"] != socket.gethostname() or "ipykernel" not in " ".join(process.cmdline()):
+            return
+        try:
+            process.wait(seconds)
+        except psutil.TimeoutExpired:
+            process.kill()
+            process.wait(seconds)
+    except (KeyError, ValueError, psutil.Error):
+        return
 
 
 def abandoned_record(job: ServerJob, step: Step, attempt: Attempt, ended_by: str) -> Record:

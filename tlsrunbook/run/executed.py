@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,7 +90,7 @@ def filed(source: Path, sha256: str, output: Path, place: Path, note: str) -> st
 
     Args:
         source: The committed notebook.
-        sha256: Of the source as it was read to be executed.
+        sha256: Of the source as it was read to be executed; empty when that is not known, then of what it is now.
         output: Where the engine saved it; gone afterwards.
         place: Its final name.
         note: What ended it early, as the runner saw it; may be empty.
@@ -104,6 +105,7 @@ def filed(source: Path, sha256: str, output: Path, place: Path, note: str) -> st
         notebook = truthful(json.loads(output.read_bytes()), note)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         notebook = _never_seen(source, note)
+    sha256 = sha256 or hashlib.sha256(source.read_bytes()).hexdigest()
     notebook["metadata"]["tlsrunbook"] = {"source": source.name, "source_sha256": sha256, "package": __version__}
     temporary = output.with_suffix(".part")
     try:

@@ -47,8 +47,9 @@ class NotebookProcess:
 
     def kill(self) -> None:
         """End it at once, from any thread; an execution under way ends as one whose process died."""
-        if self._process:
-            self._process.kill()
+        process = self._process
+        if process:
+            process.kill()
 
     def close(self) -> None:
         """End it when its work is done."""

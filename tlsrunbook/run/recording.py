@@ -225,9 +225,11 @@ def record_step(
     finally:
         ended = _broken(shell) if result is None else result
         record = _record(step, wanted, ended, shell, attempt, about, started, context.clock)
-        transcript.add("ended", {"status": record.status, "summary": record.summary}, durable=True)
-        record = record.with_files(tuple(sorted({*attempt.files, RECORD})))
-        attempt.write(RECORD, readable_json(record.data()))
+        try:
+            transcript.add("ended", {"status": record.status, "summary": record.summary}, durable=True)
+        finally:  # where the transcript cannot be written any more, the record perhaps can
+            record = record.with_files(tuple(sorted({*attempt.files, RECORD})))
+            attempt.write(RECORD, readable_json(record.data()))
     return record, attempt
 
 
@@ -237,7 +239,8 @@ def _broken(shell: RecordingShell) -> StepResult:
     name = type(problem).__name__ if problem else "an unknown problem"
     name += f" ({problem})" if isinstance(problem, TlsRunbookError) else ""  # those hold no secret
     uncertain = any(command.outcome == "unknown" and command.changes for command in shell.sent)
-    what = f"the step was ended by {name}" + (" while a change was under way" if uncertain else "")
+    told = f" ({problem})" if isinstance(problem, TlsRunbookError) else ""
+    what = f"the step was ended by {name}{told}" + (" while a change was under way" if uncertain else "")
     todo = "run the step again: it looks at the server first"
     error = OutcomeUnknown(what, todo=todo) if uncertain else TlsRunbookError(what, todo=todo)
     return StepResult(Status.UNKNOWN if uncertain else Status.FAILED, what, todo, error=error)

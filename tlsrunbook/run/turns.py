@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 
-class Course(Protocol):
+class Turn(Protocol):
     """The work on one server, as far as the order goes."""
 
     @property
@@ -27,23 +27,23 @@ class Course(Protocol):
         """Step id -> pairs of server and step that shall have ended before."""
 
 
-class Courses:
+class Turns:
     """All work of a run. Safe from any thread.
 
     Args:
-        courses: One per server. What waits for a step that is not among theirs waits for nothing.
+        turns: One per server. What waits for a step that is not among theirs waits for nothing.
     """
 
-    def __init__(self, courses: Sequence[Course]) -> None:
+    def __init__(self, turns: Sequence[Turn]) -> None:
         self._lock = threading.Lock()
-        self._open = {(one.site, one.server, step) for one in courses for step in one.step_ids}
+        self._open = {(one.site, one.server, step) for one in turns for step in one.step_ids}
 
-    def ready(self, course: Course, step: str) -> bool:
+    def ready(self, turn: Turn, step: str) -> bool:
         """Whether a step may begin, as far as other servers go."""
         with self._lock:
-            return not any((course.site, *other) in self._open for other in course.after.get(step, ()))
+            return not any((turn.site, *other) in self._open for other in turn.after.get(step, ()))
 
-    def ended(self, course: Course, *steps: str) -> None:
+    def ended(self, turn: Turn, *steps: str) -> None:
         """Tell that steps have ended, or will not be run any more."""
         with self._lock:
-            self._open.difference_update((course.site, course.server, step) for step in steps)
+            self._open.difference_update((turn.site, turn.server, step) for step in steps)
