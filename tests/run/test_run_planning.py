@@ -18,12 +18,18 @@ from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.planning import Asked, chosen_steps, jobs_for
 from tlsrunbook.site import Site, parse_site
-from tlsrunbook.steps.registry import STEP_IDS, STEPS, step_of
+from tlsrunbook.steps.registry import OPTIONAL_IDS, STEP_IDS, STEPS, step_of
 
 
 def two_servers() -> Site:
     first = SITE["servers"][0]
-    second = {**first, "name": "EDGE2", "address": "edge2.example.com", "fqdn": "mx2.example.com"}
+    second = {
+        **first,
+        "name": "EDGE2",
+        "address": "edge2.example.com",
+        "fqdn": "mx2.example.com",
+        "endpoints": ["mx2.example.com:25"],
+    }
     return parse_site({**SITE, "servers": [first, second]}, path="/sites/london.toml")
 
 
@@ -128,7 +134,7 @@ def test_steps_come_in_the_runbooks_order_whatever_the_order_they_were_named_in(
 def test_an_unknown_step_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="there is no step 'instal'") as caught:
         chosen_steps(STEPS, ["instal"], step_of)
-    assert caught.value.todo == f"use {', '.join(STEP_IDS)}"
+    assert caught.value.todo == f"use {', '.join((*STEP_IDS, *OPTIONAL_IDS))}"
 
 
 def test_the_six_steps_are_numbered_in_order_and_have_their_notebooks() -> None:

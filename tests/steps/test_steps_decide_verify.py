@@ -43,7 +43,7 @@ def good_state() -> ServerState:
     site, target = make_site(), target_of(state)
     assert site.send_connectors
     three = wanted_connectors(site.send_connectors, site.servers[0], target, NAME)
-    connectors = as_applied(three, state, target)
+    connectors = as_applied(three, state)
     return replace(state, send_connectors=connectors)
 
 
