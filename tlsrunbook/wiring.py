@@ -24,7 +24,6 @@ from tlsrunbook.adapters.winrm import WinrmShell
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.display import Shown
 from tlsrunbook.evidence.record import Record
-from tlsrunbook.plan.history import History
 from tlsrunbook.ports import Authority, Shell, Vault
 from tlsrunbook.run.approvals import add_operator
 from tlsrunbook.run.batch import ServerJob
@@ -33,6 +32,7 @@ from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
 from tlsrunbook.run.planning import Asked, change_servers, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
+from tlsrunbook.run.unrecorded import Unrecorded
 from tlsrunbook.site import FolderAuthoritySettings, Server, Site, load_site
 from tlsrunbook.steps.model import StepContext, Wanted
 
@@ -147,43 +147,9 @@ def step_context(site: Site, server: Server, mode: str, shell: Shell) -> StepCon
         resolver=resolver,
         authority=authority_of(site),
         clock=clock,
-        workspace=_NoWorkspace(),
+        workspace=Unrecorded(),
         peers=SitePeers(lambda name: LazyShell(site, site.server(name))),
     )
-
-
-class _NoWorkspace:
-    """Stands in a context until the recording puts the attempt's workspace there."""
-
-    def keep(self, name: str, content: bytes) -> None:
-        raise RuntimeError(name, len(content))
-
-    def remembered_default(self) -> str:
-        return ""
-
-    def history(self) -> History:
-        raise RuntimeError
-
-    def remembered_names(self) -> dict[str, tuple[str, ...]]:
-        return {}
-
-    def verified(self) -> dict[str, str]:
-        return {}
-
-    def recalled(self, server: str, step: str) -> dict[str, Any]:
-        raise RuntimeError(server, step)
-
-    def before(self, state: object) -> None:
-        raise RuntimeError(state)
-
-    def planned(self, plan: object) -> None:
-        raise RuntimeError(plan)
-
-    def after(self, state: object) -> None:
-        raise RuntimeError(state)
-
-    def note(self, event: str, facts: object) -> None:
-        raise RuntimeError(event, facts)
 
 
 def authority_of(site: Site) -> Authority:

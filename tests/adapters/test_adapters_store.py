@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tlsrunbook.adapters.store import AttemptFolder, RunStore
+from tlsrunbook.adapters.attempt_folder import AttemptFolder
+from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.errors import EvidenceError, UsageError
 from tlsrunbook.evidence.data import readable_json
 from tlsrunbook.evidence.layout import BEFORE, CHANGE, RECORD
@@ -114,7 +115,7 @@ def test_changes_come_oldest_first_and_half_made_ones_do_not_count(store: RunSto
     assert store.changes() == ()
     made = [change_for(store, "EDGE1", at=AT + timedelta(seconds=n)) for n in (2, 0, 1)]
     (store.folder / "20990101-000000-dead").mkdir()
-    assert store.changes() == (made[1], made[2], made[0])
+    assert store.changes() == tuple(made), "also where a clock was put back in between"
 
 
 OPEN: list[tuple[str, list[tuple[str, Status, str]], bool]] = [

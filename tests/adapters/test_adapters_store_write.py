@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlsrunbook.adapters.store import AttemptFolder, write_once
+from tlsrunbook.adapters.attempt_folder import AttemptFolder, write_once
 from tlsrunbook.errors import EvidenceError
 from tlsrunbook.evidence.layout import TRANSCRIPT
 

@@ -104,7 +104,7 @@ def test_a_renewal_travels_as_one_pipeline_and_moves_smtp(change: Change, server
     assert " -Path " in line
     assert "| Enable-ExchangeCertificate" in line
     undo = next(i["undo"] for i in records["install"].plan["items"] if "Import and enable" in str(i["why"]))
-    assert "the certificate of the same issuer and subject is the one before it" in str(undo)
+    assert "send connectors with its TLS certificate name let go of it" in str(undo)
     assert records["verify"].status.value == "unchanged"
     state = change.lab.server(change.site, server).snapshot()
     new = records["install"].facts["thumbprint"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.steps.requests_world import chain, csr_pem, leaf
+from requests_world import chain, csr_pem, leaf
 
 from tlsrunbook.certificates.csr import read_csr
 from tlsrunbook.certificates.facts import certificate_facts

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 
 from worlds import AT, ScriptedShell, make_context, make_state, make_wanted
 
-from tlsrunbook.adapters.store import AttemptFolder, RunStore
+from tlsrunbook.adapters.attempt_folder import AttemptFolder
+from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.evidence.layout import RECORD, TRANSCRIPT
 from tlsrunbook.evidence.record import Record
 from tlsrunbook.exchange.command import Command, Reply

@@ -83,7 +83,7 @@ class Played:
         self._lock = threading.Lock()
         monkeypatch.setattr(batch, "_run_step", self._step)
 
-    def _step(self, job: FakeJob, step: FakeStep, pool: object) -> FakeRecord:
+    def _step(self, job: FakeJob, step: FakeStep, pool: object) -> tuple[FakeRecord, str]:
         del pool
         with self._lock:
             self.noted.append(("begins", job.server, step.id))
@@ -93,7 +93,7 @@ class Played:
         with self._lock:
             self.noted.append(("ends", job.server, step.id))
             self.busy -= 1
-        return FakeRecord(job.server, step.id, self._ending.get((job.server, step.id), Status.CHANGED))
+        return FakeRecord(job.server, step.id, self._ending.get((job.server, step.id), Status.CHANGED)), ""
 
     def run(self, *jobs: FakeJob, workers: int = 4) -> list[tuple[str, str]]:
         records = batch.run_jobs(jobs, workers, lambda _event: None)  # type: ignore[arg-type]

@@ -35,6 +35,7 @@ def state_from_data(data: Mapping[str, Any], *, where: str = "") -> ServerState:
             receive_connectors=tuple(_receive(one) for one in data["receive_connectors"]),
             send_connectors=tuple(_send(one) for one in data["send_connectors"]),
             intermediates=frozenset(data["intermediates"]),
+            edge_subscriptions=tuple(data["edge_subscriptions"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise EvidenceError("the recorded state lacks a part or has it in another shape", where=where) from error
