@@ -105,9 +105,10 @@ def connectors_back(ground: Ground, kind: str) -> Part:
 
 
 def _remove_connector(ground: Ground, thing: Thing) -> PlanItem:
+    remove = cmdlets.remove_send_connector if thing.kind == SEND else cmdlets.remove_receive_connector
     return PlanItem(
         "The change made this connector; mail takes the connector it took before",
-        (cmdlets.remove_send_connector(ground.target, thing.name),),
+        (remove(ground.target, thing.name),),
         (Change(str(thing), "exists", True, False),),
         _AGAIN,
     )

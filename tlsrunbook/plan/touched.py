@@ -55,20 +55,30 @@ def touches(pipeline: Pipeline, before: ServerState, later: ServerState) -> tupl
     imported = ""
     for command in pipeline:
         if command.name == "Import-ExchangeCertificate":
-            data = command.get("FileData")
-            imported = thumbprint_of(data) if isinstance(data, bytes) else ""
+            data = _imported(command, before, later)
+            imported = thumbprint_of(data) if data else ""
             found += _imports(imported, data, before)
         elif command.name == "Enable-ExchangeCertificate":
             found += _enables(str(command.get("Thumbprint") or imported), before)
         elif command.name == "New-ExchangeCertificate":
             found += (Touch(Thing(REQUEST, one.thumbprint), makes=True) for one in made_by(command, before, later))
-        elif command.changes:
+        elif command.changes and command.name not in _PASSING:
             found.append(_plain(command, before))
     return tuple(found)
 
 
-def _imports(thumbprint: str, data: object, before: ServerState) -> Iterable[Touch]:
-    if not thumbprint or not isinstance(data, bytes):
+def _imported(command: Command, before: ServerState, later: ServerState) -> bytes:
+    """Give what was imported: the command's bytes; on 2007, which takes a path, the one certificate that is new."""
+    data = command.get("FileData")
+    if isinstance(data, bytes):
+        return data
+    known = {certificate.thumbprint for certificate in before.certificates}
+    new = [one.raw for one in later.certificates if one.raw and not one.pending and one.thumbprint not in known]
+    return new[0] if len(new) == 1 else b""
+
+
+def _imports(thumbprint: str, data: bytes, before: ServerState) -> Iterable[Touch]:
+    if not thumbprint:
         yield Touch(Thing(UNKNOWN, "Import-ExchangeCertificate"))
         return
     yield Touch(Thing(CERTIFICATE, thumbprint), makes=True, given=frozenset({SERVICES}))
@@ -84,10 +94,15 @@ def _enables(thumbprint: str, before: ServerState) -> Iterable[Touch]:
     yield Touch(Thing(SERVER, before.name), frozenset({DEFAULT}))
 
 
+#: What leaves nothing behind that would have to be put back: files that the same step takes away, and EdgeSync, which
+#: carries the connectors as they are by then to the Edge every few minutes anyway.
+_PASSING = frozenset({"Set-ServerFile", "Remove-ServerFile", "Start-EdgeSynchronization"})
+
 _NAMED: Mapping[str, tuple[str, str]] = {
     "New-SendConnector": (SEND, "Name"),
     "Set-SendConnector": (SEND, "Identity"),
     "Remove-SendConnector": (SEND, "Identity"),
+    "New-ReceiveConnector": (RECEIVE, "Name"),
     "Set-ReceiveConnector": (RECEIVE, "Identity"),
     "Remove-StoreCertificate": (INTERMEDIATE, "Thumbprint"),
 }
@@ -105,7 +120,9 @@ def _plain(command: Command, before: ServerState) -> Touch:
         return Touch(Thing(UNKNOWN, command.name))
     kind, named_by = _NAMED[command.name]
     given = frozenset(name for name, _ in command.parameters) - {"Identity", "Name", "Usage", "Server", "Confirm"}
-    thing = Thing(kind, str(command.get(named_by)))
+    name = str(command.get(named_by))
+    # Exchange knows a receive connector by its server too, and is told the name alone when it is made.
+    thing = Thing(kind, f"{before.name}\\{name}" if command.name == "New-ReceiveConnector" else name)
     verb = command.name.split("-", 1)[0]
     if verb == "Remove":
         return Touch(thing)
