@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.change import Change
+from tests.support.planted import Planted, evidence_below
 from tlsrunbook.lab.faults import FaultBoard
 from tlsrunbook.lab.lab import Lab
 
@@ -24,6 +25,18 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TLSRUNBOOK_CONFIG_DIR", str(tmp_path / ".config"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / ".ipython"))
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_left_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Search what every test leaves: evidence, log and errors."""
+    planted = Planted()
+    with planted.watching():
+        yield
+    if planted.markers:
+        places = evidence_below(tmp_path) | {"the log": "".join(map(str, caplog.get_records("call"))).encode()}
+        places |= {"the log's text": caplog.text.encode(), "an error": "\n".join(planted.errors).encode()}
+        assert planted.found_in(places) == [], "a secret was left behind"
 
 
 @pytest.fixture

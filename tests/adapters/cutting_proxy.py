@@ -43,8 +43,8 @@ class CuttingProxy:
         self._writers.clear()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         far_reader, far_writer = await asyncio.open_connection(*self._target)
+        self.connections += 1  # only now: what is counted can be cut
         both = {writer, far_writer}
         self._writers |= both
         try:

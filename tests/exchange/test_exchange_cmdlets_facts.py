@@ -85,8 +85,11 @@ def every_command(server: Target) -> list[Command]:
 
 
 def test_no_builder_is_left_out() -> None:
-    count = sum(1 for name in cmdlets.__all__ if not name.endswith("Settings") and "store" not in name)
-    assert len(every_command(target())) == count
+    # The bootstrap's own commands are in no reference; and two names are questions about a dialect.
+    own = {name for name in cmdlets.__all__ if "store" in name or "server_file" in name}
+    questions = {"gives_csr_as_text", "takes_certificate_as_bytes"}
+    builders = {name for name in cmdlets.__all__ if not name.endswith("Settings")} - own - questions
+    assert len(every_command(target())) == len(builders)
 
 
 @pytest.mark.parametrize("edge", [False, True], ids=["mailbox", "edge"])
