@@ -50,12 +50,6 @@ def _move_to_new(part: Path, path: Path) -> None:
         part.rename(path)
 
 
-def _cut_off(path: Path, length: int) -> None:
-    """Take away what of a line came onto a full disk: nothing was done that it would tell of."""
-    with contextlib.suppress(OSError):
-        os.truncate(path, length)
-
-
 @dataclass(frozen=True)
 class AttemptFolder:
     """The folder of one try of one step.
@@ -93,16 +87,18 @@ class AttemptFolder:
             EvidenceError: The disk refuses.
         """
         path = self.folder / TRANSCRIPT
+        rest = memoryview((json.dumps(line, ensure_ascii=False) + "\n").encode("utf-8", "backslashreplace"))
         try:
-            with path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            with path.open("ab", buffering=0) as file:
                 begin = file.tell()
                 try:
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                    file.flush()
+                    while rest:
+                        rest = rest[file.write(rest) :]
                     if durable:
                         os.fsync(file.fileno())
                 except OSError:
-                    _cut_off(path, begin)
+                    with contextlib.suppress(OSError):
+                        file.truncate(begin)  # nothing was done that half a line would tell of
                     raise
         except OSError as error:
             raise EvidenceError(f"cannot be written: {error.strerror or error}", where=str(path)) from error

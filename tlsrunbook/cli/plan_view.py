@@ -21,7 +21,7 @@ def show_plan(console: Console, plan: ChangePlan, asked: Mapping[str, Any]) -> N
     """
     who = plan.beside.get("who", {})
     say(console, f"Change {plan.change} of site {plan.site}, plan {plan.number}")
-    for name in ("ticket", "reason"):
+    for name in ("ticket", "reason", "risk"):
         if asked.get(name):
             say(console, f"  {name}: {asked[name]}")
     made = plan.beside.get("made", "")

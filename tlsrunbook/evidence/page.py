@@ -33,7 +33,7 @@ table { border-collapse: collapse; width: 100%; font-size: 14px; margin: 4px 0 1
 th, td { text-align: left; vertical-align: top; padding: 6px 14px 6px 0; border-bottom: 1px solid var(--line);
   overflow-wrap: anywhere; }
 th { color: var(--quiet); font-weight: 600; } .tight, th { white-space: nowrap; overflow-wrap: normal; }
-td pre { margin: 0 0 4px; }
+td pre { margin: 0 0 4px; } tr:has(+ tr > td:first-child:empty) > td:first-child { border-bottom-color: transparent; }
 pre, code, .code { font: 12.5px/1.5 ui-monospace, "Cascadia Mono", Consolas, Menlo, monospace; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); padding: 8px 12px; border-radius: 6px;
   margin: 4px 0 10px; }
@@ -47,7 +47,8 @@ dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
 .tile.bad { background: var(--bad-soft); } .tile.odd { background: var(--odd-soft); }
 .tile.plan { background: var(--plan-soft); }
 .lead { font-size: 16px; margin: 14px 0 0; padding: 12px 16px; border-left: 4px solid currentColor;
-  background: var(--soft);  border-radius: 0 6px 6px 0; } .lead > span { color: var(--ink); }
+  background: var(--soft); border-radius: 0 6px 6px 0; }
+.lead + h1 { margin-top: 22px; } .lead > span { color: var(--ink); }
 .note { padding: 8px 14px; background: var(--soft); border-radius: 6px; }
 """
 
@@ -56,7 +57,9 @@ _NARROW = """
   dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: 8px; }
   table.cards, .cards tbody, .cards tr, .cards td { display: block; } .cards thead { display: none; }
   .cards tr { padding: 8px 0; border-bottom: 1px solid var(--line); } .cards td { border: 0; padding: 2px 0; }
-  .cards td:empty { display: none; } .cards td[data-head]:not([data-head=""])::before { content: attr(data-head) ": ";
+  .cards td:empty { display: none; } .cards td[data-head=before] { display: inline; padding-right: 16px; }
+  .cards td[data-head=after] { display: inline; }
+  .cards td[data-head]:not([data-head=""])::before { content: attr(data-head) ": ";
   color: var(--quiet); } .cards td.tight { white-space: normal; } }
 @media print { @page { margin: 16mm 14mm; } main { max-width: none; padding: 0; } body { font-size: 10.5px; }
   h1 { font-size: 19px; } h2 { font-size: 14px; margin-top: 22px; } h3 { font-size: 11.5px; }

@@ -16,6 +16,7 @@ from tlsrunbook.evidence.report_facts import (
     latest,
     place,
     second,
+    standing,
     tile,
     tried,
     what_to_do,
@@ -46,6 +47,7 @@ def report_html(report: ChangeReport) -> str:
 def _head(report: ChangeReport, last: Last) -> str:
     who = dict(report.asked.get("who", {}))
     asked = f"{who.get('user', '-')} on {who.get('host', '-')}, {second(str(report.asked.get('asked', '-')))}"
+    back = sections.went_back(report.records)
     facts = (
         ("Site", report.site),
         ("Servers", ", ".join(_servers(report)) or "-"),
@@ -56,7 +58,7 @@ def _head(report: ChangeReport, last: Last) -> str:
         ("Asked for by", asked),
         ("Approved by", _approved_by(report.records)),
         ("Worked on", _period(report.records)),
-        ("Back-out used", "yes, see the step rollback" if sections.went_back(report.records) else "no"),
+        ("Back-out used", f"yes, on {', '.join(back)}" if back else "no"),
         ("This report", f"{second(report.made)}, tlsrunbook {report.package}"),
     )
     rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts)
@@ -73,8 +75,9 @@ def _lead(report: ChangeReport, last: Last) -> str:
     """Give the outcome in one sentence, with everything that is not as it should be."""
     if not last:
         return f'<p class="lead wait"><span><strong>Nothing was recorded.</strong> {_ended(report)}</span></p>'
-    status = sections.standing(last)
-    counts = Counter(record.status for record in last.values())
+    stands = standing(report.records)
+    status = _outcome(stands)
+    counts = Counter(stands.values())
     counted = ", ".join(f"{count} {one.value}" for one, count in counts.items())
     servers = len({server for server, _ in last})
     of = f"{servers} server{'s' if servers > 1 else ''}, {len(last)} steps: {counted}. {sections.seen_outside(last)}"
@@ -82,11 +85,22 @@ def _lead(report: ChangeReport, last: Last) -> str:
     return f'<p class="lead {kind}"><span>{tile(status)} {escape(of)}{_ended(report)}</span></p>'
 
 
+def _outcome(stands: Mapping[tuple[str, str], Status]) -> Status:
+    """Give the worst status; where somebody has gone back, the steps before that no longer count."""
+    back = {server for server, step in stands if step == sections.ROLLBACK}
+    return worst(
+        tuple(one for (server, step), one in stands.items() if step == sections.ROLLBACK or server not in back)
+    )
+
+
 def _ended(report: ChangeReport) -> str:
     if report.outcome == "interrupted":
         return "<strong>The last run was interrupted</strong>: steps without a status below were not run by it."
     if report.unrecorded:
         return f"<strong>{len(report.unrecorded)} attempt(s) ended without a record.</strong>"
+    back = sections.went_back(report.records)
+    if back:
+        return f"<strong>Rolled back on {escape(', '.join(back))}.</strong>"
     return "<strong>The last run failed.</strong>" if report.outcome == "failed" else ""
 
 
@@ -105,9 +119,10 @@ def _period(records: Sequence[Record]) -> str:
 def _matrix(report: ChangeReport, last: Last) -> str:
     """Servers down, steps across; a step that was never run has a dot."""
     steps = [step for step in report.steps if any(own == step for _, own in last)]
+    stands = standing(report.records)
     rows = []
     for server in _servers(report):
-        cells = [_cell(last.get((server, step)), report) for step in steps]
+        cells = [_cell(server, step, stands.get((server, step)), report) for step in steps]
         rows.append((f"<strong>{escape(server)}</strong>", *cells))
     stopped = [record for record in last.values() if not record.status.done and record.status is not Status.PLANNED]
     told = "".join(
@@ -123,10 +138,9 @@ def _gravity(status: Status) -> int:
     return order.index(status)
 
 
-def _cell(record: Record | None, report: ChangeReport) -> str:
-    if record is None:
-        return '<span class="quiet">· not run</span>'
-    shown = tile(record.status)
-    if any(tried(report.records, record.server, record.step)):
-        return f'<a class="{CLASSES[record.status]}" href="#{anchor(record.server, record.step)}">{shown}</a>'
-    return shown
+def _cell(server: str, step: str, status: Status | None, report: ChangeReport) -> str:
+    if status is None:
+        return "·" if step == sections.ROLLBACK else '<span class="quiet">· not run</span>'
+    if any(tried(report.records, server, step)):
+        return f'<a class="{CLASSES[status]}" href="#{anchor(server, step)}">{tile(status)}</a>'
+    return tile(status)

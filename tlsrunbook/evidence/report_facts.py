@@ -108,6 +108,20 @@ def tried(records: Iterable[Record], server: str = "", step: str = "") -> list[R
     return [record for own in found.values() for record in own]
 
 
+def standing(records: Iterable[Record]) -> dict[tuple[str, str], Status]:
+    """Give the status of each server and step in this change as a whole.
+
+    A step that changed a server and was run again found it right: in the change it has changed the server all the same.
+    """
+    records = tuple(records)
+    found = {key: record.status for key, record in latest(records).items()}
+    for record in records:
+        key = (record.server, record.step)
+        if found[key] is Status.UNCHANGED and applied(record) and record.plan.get("items"):
+            found[key] = Status.CHANGED
+    return found
+
+
 def applied(record: Record) -> bool:
     """Whether a step got past its gate: what it planned was sent, or was about to be."""
     return record.mode == "apply" and record.status not in (Status.BLOCKED, Status.SKIPPED, Status.PLANNED)

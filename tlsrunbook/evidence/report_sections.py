@@ -8,14 +8,13 @@ from typing import Any
 
 from tlsrunbook.evidence.display import planned_text, shown
 from tlsrunbook.evidence.page import table
-from tlsrunbook.evidence.record import Record, Status, worst
+from tlsrunbook.evidence.record import Record, SentCommand
 from tlsrunbook.evidence.report_facts import (
     ChangeReport,
     Executed,
     anchor,
     applied,
     code,
-    latest,
     place,
     second,
     tile,
@@ -26,23 +25,19 @@ from tlsrunbook.evidence.report_facts import (
 Last = Mapping[tuple[str, str], Record]
 
 _SEVERITIES = {"refuse": ("⊘", "wait"), "error": ("✗", "bad"), "warning": ("!", "wait"), "info": ("i", "quiet")}
-_ROLLBACK = "rollback"
-
-
-def standing(last: Last) -> Status:
-    """Give where a change stands: the worst status; ``changed`` when anything was changed and all is well.
-
-    Where somebody has gone back, the steps before that no longer count.
-    """
-    back = {server for (server, step), one in last.items() if step == _ROLLBACK and one.mode == "apply"}
-    counted = [one.status for (server, step), one in last.items() if step == _ROLLBACK or server not in back]
-    return worst(tuple(counted))
+#: The step that goes back.
+ROLLBACK = "rollback"
 
 
 def seen_outside(last: Last) -> str:
-    """Say in one sentence how many endpoints show what they shall; empty when none was looked at."""
-    looked = [(record, row) for (_, step), record in last.items() if step == "verify" for row in _endpoints(record)]
-    if not looked or any(step == _ROLLBACK for _, step in last):
+    """Say in one sentence how many endpoints show what they shall; empty before a change, and after a rollback."""
+    looked = [
+        (record, row)
+        for (_, step), record in last.items()
+        if step == "verify" and record.mode == "apply"
+        for row in _endpoints(record)
+    ]
+    if not looked or any(step == ROLLBACK for _, step in last):
         return ""
     good = sum(1 for record, row in looked if row.get("thumbprint") and row["thumbprint"] == _activated(record))
     return f"From outside, {good} of {len(looked)} endpoints show the activated certificate. "
@@ -62,7 +57,7 @@ def handshakes(last: Last) -> str:
     for (server, step), record in last.items():
         if step != "verify":
             continue
-        back = last.get((server, _ROLLBACK))
+        back = last.get((server, ROLLBACK))
         old = "<br>before the rollback" if back and applied(back) and back.started > record.started else ""
         rows += [_handshake(record, row, old) for row in _endpoints(record)]
     heads = ("server", "endpoint", "handshake", "certificate shown", "valid until", "when")
@@ -76,10 +71,11 @@ def _handshake(record: Record, row: Mapping[str, Any], old: str) -> tuple[str, .
     if not seen:
         certificate = escape(str(row.get("detail") or "none"))
     else:
-        same = seen == right
-        word = ("✓ the one that was activated", "ok") if same else ("✗ not the one that was activated", "bad")
+        words, kind = ("✓ the one that was activated", "ok") if seen == right else ("✗ another one", "bad")
+        if record.mode == "plan":
+            words, kind = "seen when it was planned", "quiet"
         issuer = f"<br>{escape(str(row.get('issuer', '')))}"
-        certificate = f'{code(seen)}<br><span class="status {word[1]}">{word[0]}</span>{issuer}'
+        certificate = f'{code(seen)}<br><span class="status {kind}">{words}</span>{issuer}'
     result = f"{row.get('result', '')} {row.get('protocol', '')}"
     until = escape(str(row.get("valid until", "-"))[:10])
     when = escape(second(record.finished)) + old
@@ -124,69 +120,74 @@ def findings(last: Last) -> str:
         rows.append(
             (word, place(record), escape(one["rule"]), target + escape(one["message"]) + what_to_do(one["todo"]))
         )
-    return table(("", "where", "rule", "what was seen"), rows, tight=(0,))
+    return table(("", "where", "rule", "what was seen"), rows, tight=(0, 1))
 
 
 def commands(report: ChangeReport) -> str:
     """Give the PowerShell text of everything that was sent and changes anything; else of what would be sent."""
     rows = [
-        (place(record), f"<pre>{escape(one.text)}</pre>", _answer(one.started, one.seconds, one.outcome, one.messages))
+        (place(record), f"<pre>{escape(one.text)}</pre>{_messages(one.messages)}", _answer(one))
         for record in report.records
         for one in record.commands
         if one.changes
     ]
     if rows:
-        return "<h2>PowerShell that was sent</h2>" + table(("where", "sent", "when, and the answer"), rows)
+        return "<h2>PowerShell that was sent</h2>" + table(
+            ("where", "sent", "when, and the answer"), rows, tight=(0, 2)
+        )
     planned = [
         (place(record), f"<pre>{escape(text)}</pre>")
         for record in tried(report.records)
         for text in planned_text(record)
     ]
     title = "<h2>PowerShell that would be sent</h2>" if planned else "<h2>PowerShell that was sent</h2>"
-    return title + table(("where", "would be sent"), planned, empty="nothing was sent that changes anything")
+    return title + table(
+        ("where", "would be sent"), planned, tight=(0,), empty="nothing was sent that changes anything"
+    )
 
 
-def _answer(started: str, seconds: float, outcome: str, messages: Sequence[str]) -> str:
+def _messages(messages: Sequence[str]) -> str:
+    return f"<p>{escape('; '.join(messages))}</p>" if messages else ""
+
+
+def _answer(command: SentCommand) -> str:
     words = {"ok": ("✓ done", "ok"), "error": ("✗ error", "bad"), "unknown": ("? no answer", "odd")}
-    word, kind = words.get(outcome, (outcome, "quiet"))
-    told = f"<br>{escape('; '.join(messages))}" if messages else ""
+    word, kind = words.get(command.outcome, (command.outcome, "quiet"))
     mark = f'<span class="status {kind}">{escape(word)}</span>'
-    return f"{escape(second(started))}<br>{mark} after {seconds:.1f} s{told}"
+    return f"{escape(second(command.started))}<br>{mark} after {command.seconds:.1f} s"
 
 
 def undo(report: ChangeReport) -> str:
     """Give how each change is undone, and whether that was done."""
     rows = []
-    for record in tried(one for one in report.records if one.step != _ROLLBACK):
+    for record in tried(one for one in report.records if one.step != ROLLBACK):
         for item in record.plan["items"]:
             own = item["undo"]
             text = escape(str(own.get("reason") or own.get("note") or ""))
             lines = (" | ".join(one["text"] for one in pipeline) for pipeline in own.get("pipelines", ()))
             how = (f"<p>{text}</p>" if text else "") + "".join(f"<pre>{escape(line)}</pre>" for line in lines)
             rows.append((place(record), escape(item["why"]), escape(_KINDS.get(own["kind"], own["kind"])), how))
-    used = (
-        "<strong>It was used:</strong> the step rollback below says what was put back."
-        if went_back(report.records)
-        else "It was not used."
-    )
+    servers = ", ".join(went_back(report.records))
+    used = f"<strong>It was used on {escape(servers)}.</strong>" if servers else "It was not used."
     how = f"tlsrunbook rollback SITE --change {report.change}"
     told = f'<p class="note">{used} The way back: {code(how)}</p>' if rows else ""
-    return told + table(("where", "what", "undo", "how"), rows, empty="nothing to undo")
+    return told + table(("where", "what", "undo", "how"), rows, tight=(0,), empty="nothing to undo")
 
 
 _KINDS = {"reverse": "put back", "compensate": "put back in effect", "irreversible": "not possible"}
 
 
-def went_back(records: Iterable[Record]) -> bool:
-    """Whether the back-out plan was used."""
-    return any(record.step == _ROLLBACK and applied(record) and bool(record.plan.get("items")) for record in records)
+def went_back(records: Iterable[Record]) -> list[str]:
+    """Give the servers on which the back-out plan was used."""
+    back = (record for record in records if record.step == ROLLBACK and applied(record) and record.plan.get("items"))
+    return list(dict.fromkeys(record.server for record in back))
 
 
 def way_back(report: ChangeReport) -> str:
     """Say in one sentence what of the change can be taken back."""
     kinds = {
         item["undo"]["kind"]
-        for record in tried(one for one in report.records if one.step != _ROLLBACK)
+        for record in tried(one for one in report.records if one.step != ROLLBACK)
         for item in record.plan["items"]
     }
     if not kinds:
@@ -199,23 +200,32 @@ def way_back(report: ChangeReport) -> str:
 def approvals(report: ChangeReport) -> str:
     """Give what was planned, who approved it, and which steps were applied under that."""
     plans = [
-        (f"plan {one['number']}", escape(str(one.get("made", "-"))), escape(str(one.get("by", "-"))), _or_wrong(one))
+        (
+            f"plan {escape(str(one['number']))}",
+            escape(second(str(one.get("made", "-")))),
+            escape(str(one.get("by", "-"))),
+            _or_wrong(one),
+        )
         for one in report.plans
     ]
     rows = []
     for one in report.approvals:
-        used = [
+        used = dict.fromkeys(
             f"{record.server} / {record.step}"
-            for record in latest(report.records).values()
-            if record.approval and _same(record.approval, one)
-        ]
-        times = f"{escape(one.get('at', '-'))}<br>until {escape(one.get('expires', '-'))}"
+            for record in report.records
+            if applied(record) and record.approval and _same(record.approval, one)
+        )
+        times = f"{escape(second(one.get('at', '-')))}<br>until {escape(second(one.get('expires', '-')))}"
         under = escape(", ".join(used) or "nothing")
         by = f"<strong>{escape(one.get('by', '-'))}</strong><br>{code(one.get('keyid', ''))}"
         rows.append((by, times, f"plan {escape(one.get('plan', '-'))}<br>{_or_wrong(one)}", under))
     first = table(("plan", "made", "by", "digest"), plans, tight=(0,), empty="no plan was left; see the records")
     heads = ("approved by, with the key", "when", "what", "applied under it")
-    return first + table(heads, rows, empty="no approval was given")
+    note = (
+        '<p class="quiet">A signature is checked, against the keys that the site file lists, whenever a step '
+        "is about to be applied under it.</p>"
+    )
+    return first + table(heads, rows, empty="no approval was given") + (note if rows else "")
 
 
 def _same(counted: Mapping[str, str], filed: Mapping[str, str]) -> bool:
@@ -234,7 +244,7 @@ def seals(report: ChangeReport) -> str:
             escape(str(one.get("number", ""))),
             escape(str(one.get("what", ""))),
             escape(str(one.get("outcome", ""))),
-            escape(str(one.get("sealed", ""))),
+            escape(second(str(one.get("sealed", "")))),
             f"{code(one.get('digest', ''))}<br>key {code(one.get('keyid', ''))}",
         )
         for one in report.seals
@@ -254,7 +264,7 @@ def attempts(report: ChangeReport) -> str:
         word = '<span class="status tile odd">? no record</span>'
         rows.append((name, str(number), "-", "-", word, "it was ended before it could write one, or is at work", "-"))
     heads = ("where", "try", "mode", "started, by", "", "how it ended", "notebook")
-    return table(heads, rows, tight=(4, 6))
+    return table(heads, rows, tight=(0, 4, 6))
 
 
 def _attempts(report: ChangeReport) -> Iterator[tuple[str, ...]]:
@@ -262,16 +272,20 @@ def _attempts(report: ChangeReport) -> Iterator[tuple[str, ...]]:
         executed = report.notebooks.get((record.server, record.step, record.attempt), Executed())
         link = f'<a href="{escape(executed.page)}">as a page</a>' if executed.page else "-"
         who = f"{record.who.get('user', '-')} on {record.who.get('host', '-')}"
-        early = f"; its notebook ended early: {executed.ended_by}" if executed.ended_by else ""
+        told = not executed.ended_by or record.summary in executed.ended_by  # the step's own stop is no news
+        early = "" if told else f"; its notebook ended early: {executed.ended_by}"
         started = f"{escape(second(record.started))}<br>{escape(who)}"
         ended = escape(record.summary + early)
         yield place(record), str(record.attempt), escape(record.mode), started, tile(record.status), ended, link
 
 
+_TOOLS = {"package": "tlsrunbook", "python": "Python"}
+
+
 def made_with(report: ChangeReport) -> str:
     """Give the program's versions, and the digests of the notebooks that were executed."""
     tools = dict.fromkeys(
-        ", ".join(f"{name} {version}" for name, version in one.tool.items()) for one in report.records
+        ", ".join(f"{_TOOLS.get(name, name)} {version}" for name, version in one.tool.items()) for one in report.records
     )
     sources = dict.fromkeys((one.source, one.sha256) for one in report.notebooks.values() if one.sha256)
     rows = [(escape(name), code(sha256)) for name, sha256 in sorted(sources)]

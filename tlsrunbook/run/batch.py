@@ -8,7 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tlsrunbook.errors import TlsRunbookError
+from tlsrunbook.errors import EvidenceError, TlsRunbookError
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.ports import Attempt, EvidenceStore
 from tlsrunbook.run.abandoned import abandoned_record, wait_for_kernel
@@ -178,24 +178,23 @@ def _run_server(
             break
         tell(Event(job.site, job.server, step.id))
         try:
-            record, ended_by = _run_step(job, step, lane)
+            record, wrong = _run_step(job, step, lane)
         except TlsRunbookError as error:  # not even a record could be written; the other servers have theirs
             course.went_wrong(f"{job.site} / {job.server} / {step.id}: {error}")
             break
         records.append(record)
         tell(Event(job.site, job.server, step.id, record))
         turns.ended(job, step.id)
-        if record.status not in _GOES_ON:
-            break
-        if ended_by:
-            course.went_wrong(f"{job.site} / {job.server} / {step.id}: the notebook ended early: {ended_by}")
+        if wrong:
+            course.went_wrong(f"{job.site} / {job.server} / {step.id}: {wrong}")
+        if wrong or record.status not in _GOES_ON:
             break
     turns.ended(job, *job.step_ids)
     return records, len(job.steps)
 
 
 def _run_step(job: ServerJob, step: Step, lane: NotebookProcess) -> tuple[Record, str]:
-    """Execute a step's notebook and give its record, and what ended the notebook early."""
+    """Execute a step's notebook and give its record, and what went wrong that the record does not tell."""
     before = {attempt.number for attempt in _attempts(job, step)}
     output = job.store.folder / job.change / job.server / f".{step.number}-{step.id}.ipynb"
     parameters = {
@@ -211,7 +210,12 @@ def _run_step(job: ServerJob, step: Step, lane: NotebookProcess) -> tuple[Record
     attempt = made[-1] if made else job.store.attempt(job.change, job.server, step.id, step.number)
     wait_for_kernel(attempt)
     record = job.store.record(attempt) or abandoned_record(job, step, attempt, done.ended_by)
-    return record, filed(source, done.sha256, output, attempt.folder / step.notebook, done.ended_by)
+    try:
+        ended_by = filed(source, done.sha256, output, attempt.folder / step.notebook, done.ended_by)
+    except EvidenceError as error:
+        return record, str(error)
+    early = ended_by and record.status in _GOES_ON
+    return record, f"the notebook ended early: {ended_by}" if early else ""
 
 
 def _attempts(job: ServerJob, step: Step) -> list[Attempt]:

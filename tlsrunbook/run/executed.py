@@ -113,6 +113,7 @@ def filed(source: Path, sha256: str, output: Path, place: Path, note: str) -> st
         temporary.replace(place)
         output.unlink(missing_ok=True)
     except OSError as error:
+        temporary.unlink(missing_ok=True)
         what = f"the executed notebook cannot be written: {error.strerror or error}"
         raise EvidenceError(what, where=str(place)) from error
     return str(notebook["metadata"]["papermill"]["ended_by"])

@@ -26,8 +26,11 @@ class _Manager(NotebookExecutionManager):  # type: ignore[misc]
         if self.output_path:
             path = Path(self.output_path)
             part = path.with_name(f"{path.name}.{os.getpid()}.part")
-            part.write_text(json.dumps(self.nb, ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
-            part.replace(path)
+            try:
+                part.write_text(json.dumps(self.nb, ensure_ascii=False), encoding="utf-8", errors="backslashreplace")
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
         self.last_save_time = self.now()
 
     def notebook_complete(self, **kwargs: Any) -> None:
