@@ -164,6 +164,21 @@ def test_the_lab_ends_when_asked_and_leaves_nothing(
     assert not secrets.parent.exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="there are no background jobs of a POSIX shell on Windows")
+def test_a_lab_in_the_background_of_a_shell_ends_when_told(tmp_path: Path) -> None:
+    site = tmp_path / "lab.toml"
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", *TLSRUNBOOK, "lab", "--site-file", str(site)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            assert "site file" in process.stdout.readline()
+            assert "The lab runs" in process.stdout.readline()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 0
+        finally:
+            process.kill()
+
+
 def test_help_names_every_command_and_imports_little() -> None:
     probe = "import sys; sys.argv=['tlsrunbook','--help']\nimport tlsrunbook.cli as c\n"
     probe += "try: c.main()\nexcept SystemExit: pass\n"

@@ -114,5 +114,9 @@ def end_when_told() -> None:
     """Let a request to end the process clean up as Ctrl-C does."""
     import signal
 
+    def end(*_: object) -> None:
+        # Not by way of SIGINT: a shell lets its background jobs ignore that one.
+        raise KeyboardInterrupt
+
     with contextlib.suppress(ValueError):  # not in the main thread: then only the caller can end it
-        signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+        signal.signal(signal.SIGTERM, end)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from html import escape
 
 from tlsrunbook.evidence import report_sections as sections
@@ -120,9 +120,10 @@ def _matrix(report: ChangeReport, last: Last) -> str:
     """Servers down, steps across; a step that was never run has a dot."""
     steps = [step for step in report.steps if any(own == step for _, own in last)]
     stands = standing(report.records)
+    linked = {(record.server, record.step) for record in tried(report.records)}
     rows = []
     for server in _servers(report):
-        cells = [_cell(server, step, stands.get((server, step)), report) for step in steps]
+        cells = [_cell(server, step, stands.get((server, step)), linked) for step in steps]
         rows.append((f"<strong>{escape(server)}</strong>", *cells))
     stopped = [record for record in last.values() if not record.status.done and record.status is not Status.PLANNED]
     told = "".join(
@@ -138,9 +139,9 @@ def _gravity(status: Status) -> int:
     return order.index(status)
 
 
-def _cell(server: str, step: str, status: Status | None, report: ChangeReport) -> str:
+def _cell(server: str, step: str, status: Status | None, linked: Container[tuple[str, str]]) -> str:
     if status is None:
         return "·" if step == sections.ROLLBACK else '<span class="quiet">· not run</span>'
-    if any(tried(report.records, server, step)):
+    if (server, step) in linked:
         return f'<a class="{CLASSES[status]}" href="#{anchor(server, step)}">{tile(status)}</a>'
     return tile(status)

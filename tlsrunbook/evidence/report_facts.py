@@ -86,19 +86,17 @@ def latest(records: Iterable[Record]) -> dict[tuple[str, str], Record]:
     return dict(sorted(last.items(), key=lambda one: one[0][0]))
 
 
-def tried(records: Iterable[Record], server: str = "", step: str = "") -> list[Record]:
+def tried(records: Iterable[Record]) -> list[Record]:
     """Give the records whose plans count: each that was applied; where none was, the last plan.
 
     A later attempt finds the server right and plans nothing, so the last record alone does not tell what was changed.
 
     Args:
         records: In the order of their start.
-        server: Only this one; empty means all.
-        step: Only this one; empty means all.
     """
     found: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        if (server and record.server != server) or (step and record.step != step) or not record.plan.get("items"):
+        if not record.plan.get("items"):
             continue
         own = found.setdefault((record.server, record.step), [])
         if not applied(record) and any(applied(other) for other in own):
