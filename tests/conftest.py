@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.change import Change
-from tests.support.planted import Planted, evidence_below
+from tests.support.planted import Planted, evidence_below, logged
 from tlsrunbook.lab.faults import FaultBoard
 from tlsrunbook.lab.lab import Lab
 
@@ -31,11 +32,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def _no_secret_is_left_behind(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Search what every test leaves: evidence, log and errors."""
     planted = Planted()
-    with planted.watching():
+    with caplog.at_level(logging.DEBUG), planted.watching():
         yield
     if planted.markers:
-        places = evidence_below(tmp_path) | {"the log": "".join(map(str, caplog.get_records("call"))).encode()}
-        places |= {"the log's text": caplog.text.encode(), "an error": "\n".join(planted.errors).encode()}
+        log = logged([*caplog.get_records("setup"), *caplog.get_records("call")])
+        places = {**evidence_below(tmp_path), "the log": log, "an error": "\n".join(planted.errors).encode()}
         assert planted.found_in(places) == [], "a secret was left behind"
 
 

@@ -1,13 +1,15 @@
 """Every secret that a test makes is a marker: what the test leaves behind is searched for it.
 
-The search covers every file below a folder of evidence, everything that was logged and printed, and the text of every
-error that was made, in every test of the whole run.
+The search covers, in every test of the whole run: every file below a folder of evidence, every log line of any level
+with its arguments and tracebacks, and the text of every :class:`TlsRunbookError` that was made in the test's process.
+What other processes print is searched by ``tests/house/test_house_secrets.py``.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -56,6 +58,12 @@ class Planted:
         """Give where a marker stands, in any of the ways it could hide."""
         wanted = {spelling for marker in self.markers for spelling in spellings(marker)}
         return [place for place, content in places.items() if any(text in content for text in wanted)]
+
+
+def logged(records: Iterable[logging.LogRecord]) -> bytes:
+    """Give log records as they would be written, arguments and tracebacks included."""
+    written = logging.Formatter("%(name)s %(message)s")
+    return "\n".join(written.format(record) for record in records).encode("utf-8", "backslashreplace")
 
 
 def spellings(marker: bytes) -> list[bytes]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
-from tests.support.planted import Planted, evidence_below, spellings
+import pytest
+
+from tests.support.planted import Planted, evidence_below, logged, spellings
 from tlsrunbook.errors import CommandFailed
 from tlsrunbook.secret import Secret, SecretBytes
 
@@ -25,6 +28,23 @@ def test_every_secret_is_a_marker_and_found_in_every_spelling(tmp_path: Path) ->
     assert len(planted.found_in(evidence_below(tmp_path))) == len(texts)
     for path in (tmp_path / "runs").iterdir():
         path.unlink()
+
+
+def test_a_secret_is_found_in_a_log_lines_arguments_and_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    planted = Planted()
+    planted.markers.add(b"Marker-That-Is-Long-Enough")
+    log = logging.getLogger("tests.planted")
+    log.debug("it is %s", "Marker-That-Is-Long-Enough")
+    try:
+        raise ValueError("Marker-That-Is-Long-Enough")
+    except ValueError:
+        log.exception("it broke")
+    argument, traceback = caplog.records
+    for record in (argument, traceback):
+        assert planted.found_in({"the log": logged([record])}) == ["the log"]
+    assert planted.found_in({"the log": logged([logging.makeLogRecord({"msg": "clean"})])}) == []
 
 
 def test_the_texts_of_errors_are_noted() -> None:
