@@ -14,9 +14,9 @@ from tests.support.change import statuses
 from tests.support.rollback import STALE, Breaking, breaking_lab, differences, undeclared
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.data import command_from_data
-from tlsrunbook.evidence.history import state_from_data
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.exchange.state import ServerState
+from tlsrunbook.exchange.state_data import state_from_data
 from tlsrunbook.lab.exchange.stores import thumbprint_of
 from tlsrunbook.plan.things import Thing, things
 from tlsrunbook.policy.expected import after

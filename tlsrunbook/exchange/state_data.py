@@ -88,14 +88,19 @@ class SavedServer:
 def state_from_data(data: Mapping[str, Any], *, where: str = "") -> ServerState:
     """Give the state that ``to_data`` turned into data.
 
+    Evidence may be of a newer version: parts that this one does not know are left out.
+
     Args:
         data: As it was read from JSON.
         where: The file, for the error's text.
 
     Raises:
-        EvidenceError: A part is missing, of another kind, or not known.
+        EvidenceError: A part is missing, or of another kind.
     """
-    return _read(ServerState, data, where)
+    try:
+        return cast("ServerState", _value(ServerState, data, ServerState.__name__, strict=False))
+    except _Misfit as error:
+        raise EvidenceError(f"the recorded state does not fit: {error}", where=where) from error
 
 
 def saved_from_data(data: object, *, where: str = "") -> SavedServer:
@@ -121,7 +126,7 @@ def memory_from_data(data: object, *, where: str = "") -> Memory:
 
 def _read(kind: type[T], data: object, where: str) -> T:
     try:
-        return cast("T", _value(kind, data, kind.__name__))
+        return cast("T", _value(kind, data, kind.__name__, strict=True))
     except _Misfit as error:
         raise EvidenceError(f"the saved state does not fit: {error}", where=where, todo=_AGAIN) from error
 
@@ -130,44 +135,45 @@ class _Misfit(ValueError):
     """A value that is not of the kind its field has."""
 
 
-def _value(kind: Any, data: Any, path: str) -> Any:
+def _value(kind: Any, data: Any, path: str, *, strict: bool) -> Any:
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        return _optional(kind, data, path)
+        return _optional(kind, data, path, strict=strict)
     if origin in (tuple, frozenset):
-        return _several(kind, origin, data, path)
+        return _several(kind, origin, data, path, strict=strict)
     if origin is not None and issubclass(origin, Mapping):
         inner = get_args(kind)[1]
-        return {key: _value(inner, item, f"{path}[{key}]") for key, item in _table(data, path).items()}
+        return {key: _value(inner, item, f"{path}[{key}]", strict=strict) for key, item in _table(data, path).items()}
     if dataclasses.is_dataclass(kind):
-        return _fields(kind, _table(data, path), path)
+        return _fields(kind, _table(data, path), path, strict=strict)
     return _scalar(kind, data, path)
 
 
-def _optional(kind: Any, data: Any, path: str) -> Any:
+def _optional(kind: Any, data: Any, path: str, *, strict: bool) -> Any:
     if data is None:
         return None
     (inner,) = (one for one in get_args(kind) if one is not type(None))
-    return _value(inner, data, path)
+    return _value(inner, data, path, strict=strict)
 
 
-def _several(kind: Any, origin: Any, data: Any, path: str) -> Any:
+def _several(kind: Any, origin: Any, data: Any, path: str, *, strict: bool) -> Any:
     if not isinstance(data, list):
         raise _Misfit(f"{path} is not a list")
     inner = get_args(kind)[0]
-    return origin(_value(inner, item, f"{path}[{at}]") for at, item in enumerate(data))
+    return origin(_value(inner, item, f"{path}[{at}]", strict=strict) for at, item in enumerate(data))
 
 
-def _fields(kind: Any, data: Mapping[str, Any], path: str) -> Any:
+def _fields(kind: Any, data: Mapping[str, Any], path: str, *, strict: bool) -> Any:
     hints = _hints(kind)
     known = {one.name: one for one in dataclasses.fields(kind)}
     strange = sorted(data.keys() - known.keys())
-    if strange:
+    if strange and strict:
         raise _Misfit(f"{path} has {', '.join(strange)}, which this version does not know")
     missing = [name for name, one in known.items() if name not in data and not _spare(one)]
     if missing:
         raise _Misfit(f"{path} lacks {', '.join(missing)}")
-    return kind(**{name: _value(hints[name], item, f"{path}.{name}") for name, item in data.items()})
+    given = {name: data[name] for name in known if name in data}
+    return kind(**{name: _value(hints[name], item, f"{path}.{name}", strict=strict) for name, item in given.items()})
 
 
 def _spare(one: dataclasses.Field[Any]) -> bool:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tlsrunbook.errors import EvidenceError
-from tlsrunbook.evidence.history import receipts, sent_commands, state_from_data
+from tlsrunbook.evidence.history import receipts, sent_commands
 from tlsrunbook.evidence.layout import AFTER, BEFORE
 from tlsrunbook.exchange.state import ServerState
+from tlsrunbook.exchange.state_data import state_from_data
 from tlsrunbook.plan.history import History, Tried
 from tlsrunbook.ports import Attempt, EvidenceStore
 from tlsrunbook.run.abandoned import transcript_lines
