@@ -1,4 +1,4 @@
-"""Going back on every generation of Exchange, and where a Mailbox server sends for a subscribed Edge."""
+"""Going back on every generation of Exchange, for a subscribed Edge, and where a key is shared."""
 
 from __future__ import annotations
 
@@ -52,3 +52,27 @@ def test_a_subscribed_edge_goes_back_when_its_mailbox_server_has(tmp_path: Path)
         assert not lab.server(change.site, "MBX1").execute([start], [])["errors"], "as it does by itself in minutes"
         assert go_back(change, "EDGE1", ids["EDGE1"]).status is Status.CHANGED
         assert change.snapshots() == before
+
+
+def test_a_shared_key_stays_where_the_other_servers_connectors_name_it_and_that_is_said(
+    make_lab: Callable[..., Lab], tmp_path: Path
+) -> None:
+    change = Change(make_lab(servers=4), tmp_path)
+    shared = r'\1share_from = "MBX1"\nfqdn = "mx2.london.example.net"'
+    change.edit(r'(?s)(name = "MBX2".*?)fqdn = "[^"]*"', shared)
+    change.edit("exportable = false", "exportable = true")
+    change.apply("MBX1")
+    before = change.snapshots()
+    records = change.apply("MBX2")
+    thumbprint = records[2].facts["thumbprint"]
+    for status in (Status.CHANGED, Status.UNCHANGED):
+        record = go_back(change, "MBX2", records[0].change)
+        assert record.status is status
+        certificate, intermediate = not_undone(record)
+        assert certificate.startswith(f"not undone: certificate {thumbprint}: ")
+        assert "Internet MBX1" in certificate
+        assert "intermediate certificate" in intermediate
+    after = change.snapshots()
+    assert after["MBX2"]["certificates"].pop(thumbprint)
+    after["MBX2"]["intermediates"] = before["MBX2"]["intermediates"]
+    assert after == before

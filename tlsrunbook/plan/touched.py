@@ -94,9 +94,9 @@ def _enables(thumbprint: str, before: ServerState) -> Iterable[Touch]:
     yield Touch(Thing(SERVER, before.name), frozenset({DEFAULT}))
 
 
-#: What leaves nothing behind that would have to be put back: files that the same step takes away, and EdgeSync, which
-#: carries the connectors as they are by then to the Edge every few minutes anyway.
-_PASSING = frozenset({"Set-ServerFile", "Remove-ServerFile", "Start-EdgeSynchronization"})
+#: What leaves nothing behind that would have to be put back: files that the same step takes away; an export, which
+#: lives in memory; and EdgeSync, which carries the connectors as they are by then to the Edge every few minutes anyway.
+_PASSING = frozenset({"Set-ServerFile", "Remove-ServerFile", "Export-ExchangeCertificate", "Start-EdgeSynchronization"})
 
 _NAMED: Mapping[str, tuple[str, str]] = {
     "New-SendConnector": (SEND, "Name"),
