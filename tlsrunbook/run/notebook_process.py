@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
@@ -79,3 +79,15 @@ def _serve(pipe: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):  # the runner is gone, or has no more work
         while True:
             pipe.send(execute(pipe.recv()))
+
+
+class Processes:
+    """Gives each server a process of its own."""
+
+    def start(self, environment: Mapping[str, str]) -> NotebookProcess:
+        """See :class:`~tlsrunbook.run.server_kernel.Kernels`."""
+        del environment
+        return NotebookProcess()
+
+    def close(self) -> None:
+        """See :class:`~tlsrunbook.run.server_kernel.Kernels`."""

