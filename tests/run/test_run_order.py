@@ -12,7 +12,7 @@ import pytest
 from worlds import SITE
 
 from tlsrunbook.evidence.record import Status
-from tlsrunbook.run import batch
+from tlsrunbook.run import batch, executor
 from tlsrunbook.run.turns import Turns
 from tlsrunbook.site import Site, parse_site
 from tlsrunbook.steps.order import prerequisites
@@ -61,6 +61,12 @@ class FakeJob:
     after: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     site: str = "london"
 
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        return self.site, self.server
+
     @property
     def step_ids(self) -> tuple[str, ...]:
         return tuple(step.id for step in self.steps)
@@ -81,7 +87,7 @@ class Played:
         self.busy = self.most = 0
         self._ending = ending or {}
         self._lock = threading.Lock()
-        monkeypatch.setattr(batch, "_run_step", self._step)
+        monkeypatch.setattr(executor, "run_step", self._step)
 
     def _step(self, job: FakeJob, step: FakeStep, pool: object) -> tuple[FakeRecord, str]:
         del pool

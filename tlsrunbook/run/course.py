@@ -30,6 +30,7 @@ class Course:
         self._lock = threading.Lock()
         self._undone: list[Undone] = []
         self._wrong: list[str] = []
+        self._failed: set[tuple[str, str]] = set()
 
     def stop(self) -> None:
         """Ask for the end: once, and the steps under way are the last ones; twice, and they are broken off too.
@@ -69,10 +70,22 @@ class Course:
         with self._lock:
             self._undone.append(undone)
 
-    def went_wrong(self, what: str) -> None:
-        """Note what no record tells: evidence that could not be written, a notebook that ended before its last cell."""
+    def went_wrong(self, what: str, at: tuple[str, str] | None = None) -> None:
+        """Note what no record tells: evidence that could not be written, a notebook that ended before its last cell.
+
+        Args:
+            what: One line.
+            at: Site and server it happened on, which counts as failed.
+        """
         with self._lock:
             self._wrong.append(what)
+            if at:
+                self._failed.add(at)
+
+    def failed(self, at: tuple[str, str]) -> bool:
+        """Whether something went wrong on a server that no record tells."""
+        with self._lock:
+            return at in self._failed
 
     @property
     def undone(self) -> tuple[Undone, ...]:
