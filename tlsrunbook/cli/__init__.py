@@ -10,6 +10,7 @@ import typer
 from tlsrunbook.about import __version__
 from tlsrunbook.cli.approve import approve
 from tlsrunbook.cli.audit import audit
+from tlsrunbook.cli.cluster import cluster
 from tlsrunbook.cli.lab import demo, lab
 from tlsrunbook.cli.rehearse import rehearse
 from tlsrunbook.cli.rollback import rollback
@@ -26,6 +27,7 @@ app = typer.Typer(
 for command in (demo, lab, rehearse, check, run, rollback, approve, status):
     app.command()(command)
 app.add_typer(audit, name="audit")
+app.add_typer(cluster, name="cluster")
 
 
 def _version(wanted: bool) -> None:
