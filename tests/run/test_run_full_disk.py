@@ -181,7 +181,7 @@ def test_a_cell_that_leaves_as_if_all_were_well_stops_its_server(
         leave="import sys; sys.exit(0)",
         close="run.close()",
     )
-    monkeypatch.setattr("tlsrunbook.run.batch.notebook_path", lambda _: source)
+    monkeypatch.setattr("tlsrunbook.run.executor.notebook_path", lambda _: source)
     course = Course()
     asked = Asked(STEPS[:2], (), "apply", "", tmp_path / "runs")
     records = run_jobs(site_jobs(load_site(site_file), asked, {}), 1, lambda _: None, course)
