@@ -39,6 +39,15 @@ class Shell(Protocol):
             DecodeError: The answer was not understood.
         """
 
+    def read(self, *pipelines: Pipeline) -> tuple[Reply, ...]:
+        """Run pipelines that only read, in order. They travel together, which saves the way there and back for each.
+
+        Raises:
+            SessionLost: The session ended.
+            DecodeError: An answer was not understood.
+            ValueError: One of them changes something.
+        """
+
     def close(self) -> None:
         """End the PowerShell and the session, whatever state they are in. Never raises."""
 

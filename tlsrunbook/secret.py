@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 MASK = "********"
+
+#: Environment variables that begin so hold a credential's user or password.
+CREDENTIAL_VARIABLES = "TLSRUNBOOK_CREDENTIAL_"
+PASSWORD_VARIABLE_ENDS = "_PASSWORD"  # noqa: S105 - part of a name
+
+_known: set[str] | None = None
+
+
+def remember_values(values: Iterable[str] = ()) -> None:
+    """Remember these and from now on every secret of this process, so that a kernel keeps them out of what it shows."""
+    global _known  # noqa: PLW0603 - one process, one kernel
+    _known = (_known or set()).union(values)
+
+
+def known_values() -> frozenset[str]:
+    """Give the secrets that this process has held; none where nobody asked to remember them."""
+    return frozenset(_known or ())
+
+
+def passwords_in(environment: Mapping[str, str]) -> frozenset[str]:
+    """Give the passwords that environment variables hold."""
+    return frozenset(
+        value
+        for name, value in environment.items()
+        if value and name.startswith(CREDENTIAL_VARIABLES) and name.endswith(PASSWORD_VARIABLE_ENDS)
+    )
 
 
 class Secret:
@@ -19,6 +46,8 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
+        if _known is not None:
+            _known.add(value)
 
     def reveal(self) -> str:
         """Give the text itself. Call it only where it goes onto the wire."""

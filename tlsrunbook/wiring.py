@@ -187,6 +187,10 @@ class LazyShell:
         """See :class:`~tlsrunbook.ports.Shell`."""
         return self._inner().run(pipeline)
 
+    def read(self, *pipelines: Any) -> Any:
+        """See :class:`~tlsrunbook.ports.Shell`."""
+        return self._inner().read(*pipelines)
+
     def close(self) -> None:
         """See :class:`~tlsrunbook.ports.Shell`. A later call opens a new one."""
         if self._shell is not None:

@@ -27,6 +27,9 @@ class LabShell:
         request: dict[str, Any] = run_request(pipeline)
         return reply_of({"id": 2, **self.server.execute(request["commands"], request["select"])})
 
+    def read(self, *pipelines: Pipeline) -> tuple[Reply, ...]:
+        return tuple(self.run(pipeline) for pipeline in pipelines)
+
     def close(self) -> None:
         """Nothing is open."""
 

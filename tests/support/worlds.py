@@ -104,6 +104,9 @@ class ScriptedShell:
             raise answer
         return answer(self, pipeline) if callable(answer) else answer
 
+    def read(self, *pipelines: Pipeline) -> tuple[Reply, ...]:
+        return tuple(self.run(pipeline) for pipeline in pipelines)
+
     def close(self) -> None:
         self.closed += 1
 

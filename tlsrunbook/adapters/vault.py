@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tlsrunbook.errors import CredentialError
-from tlsrunbook.secret import Credential, Secret
+from tlsrunbook.secret import CREDENTIAL_VARIABLES, PASSWORD_VARIABLE_ENDS, Credential, Secret
 
 #: Service under which the keyring holds the user name of a credential, where it cannot list users itself.
 SERVICE = "tlsrunbook"
@@ -25,8 +25,8 @@ _PLACE = re.compile(r"line \d+, column \d+|end of document")
 
 def variables(name: str) -> tuple[str, str]:
     """Give the names of the two environment variables of a credential: user, password."""
-    stem = f"TLSRUNBOOK_CREDENTIAL_{name.upper().replace('-', '_')}"
-    return f"{stem}_USER", f"{stem}_PASSWORD"
+    stem = f"{CREDENTIAL_VARIABLES}{name.upper().replace('-', '_')}"
+    return f"{stem}_USER", f"{stem}{PASSWORD_VARIABLE_ENDS}"
 
 
 class ChainVault:

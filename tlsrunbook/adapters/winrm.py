@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from tlsrunbook.adapters.winrm_conversation import Conversation
 from tlsrunbook.adapters.winrm_errors import Trouble, WireError, opening_failed
@@ -89,6 +90,37 @@ class WinrmShell:
                 return reply_of(answer, secret=pipeline[-1].secret)
             except WireError as error:
                 lost = self._lost(pipeline, error, conversation.may_have_run)
+                self._drop()
+                raise lost from error
+            except DecodeError:
+                self._drop()
+                raise
+
+    def read(self, *pipelines: Pipeline) -> tuple[Reply, ...]:
+        """Run pipelines that only read, in order; they travel together. Errors of the server are in the replies.
+
+        Where a connection breaks, what was not answered is asked again.
+
+        Raises:
+            SessionLost: The session ended.
+            DecodeError: An answer was not understood.
+            ConnectionFailed: As for :meth:`open`, when there was no session yet.
+            CommandFailed: As for :meth:`open`.
+            ValueError: One of them changes something, or cannot be sent as it is.
+        """
+        if any(command.changes for pipeline in pipelines for command in pipeline):
+            raise ValueError("what changes something travels alone")
+        with self._lock:
+            conversation, _ = self._ready()
+            try:
+                makes = [partial(run_request, pipeline) for pipeline in pipelines]
+                answers = conversation.ask_all(makes, self._command_deadline * max(1, len(pipelines)))
+                return tuple(
+                    reply_of(answer, secret=pipeline[-1].secret)
+                    for answer, pipeline in zip(answers, pipelines, strict=True)
+                )
+            except WireError as error:
+                lost = self._lost(tuple(command for pipeline in pipelines for command in pipeline), error, True)
                 self._drop()
                 raise lost from error
             except DecodeError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +18,7 @@ from tlsrunbook.adapters.winrm_errors import Trouble, WireError
 from tlsrunbook.adapters.winrm_wire import Wire
 from tlsrunbook.errors import DecodeError
 from tlsrunbook.exchange import bootstrap
-from tlsrunbook.exchange.frames import AnswerReader, lines, open_request
+from tlsrunbook.exchange.frames import PIECE, AnswerReader, lines, open_request
 from tlsrunbook.secret import Credential, Secret
 
 #: Seconds for each request that ends a session.
@@ -99,6 +99,49 @@ class Conversation:
             DecodeError: The answer cannot be read.
         """
         return self._ask(make, Deadline(seconds))
+
+    def ask_all(self, makes: Sequence[Callable[[], Mapping[str, Any]]], seconds: float) -> list[Mapping[str, Any]]:
+        """Send requests that only read in one go, and wait for all their answers.
+
+        What a broken connection leaves open is asked once more, one by one and under new numbers.
+
+        Args:
+            makes: As for :meth:`ask`; what two of them ask for may be done twice, so it must not matter.
+
+        Raises:
+            WireError: The session has ended.
+            DecodeError: An answer cannot be read.
+        """
+        until = Deadline(seconds)
+        first = self._id + 1
+        found = self._together(makes, until) if len(makes) > 1 else {}
+        return [found.get(first + at) or self._ask(make, until) for at, make in enumerate(makes)]
+
+    def _together(
+        self, makes: Sequence[Callable[[], Mapping[str, Any]]], until: Deadline
+    ) -> dict[int, Mapping[str, Any]]:
+        """Send all at once and give what was answered before the connection broke, by number."""
+        sheets: list[Secret] = []
+        for make in makes:
+            self._id += 1
+            sheets += _sheets(self._id, make)
+        self._answers.clear()
+        wanted = set(range(self._id - len(makes) + 1, self._id + 1))
+        try:
+            for bundle in _bundles(sheets):
+                self._wire.send(bundle, until.left())
+            while wanted - self._answers.keys():
+                try:
+                    self._receive(until)
+                except WireError as error:
+                    if error.trouble is not Trouble.WAITING:
+                        raise
+        except WireError as error:
+            self._alive = error.trouble is Trouble.WAITING
+            if not self._alive:
+                self._heal(error, until)
+                self._alive = True
+        return {number: self._answers[number] for number in wanted & self._answers.keys()}
 
     def end(self) -> None:
         """End script, shell and connection as far as they can be reached. Never raises."""
@@ -204,6 +247,17 @@ class Conversation:
 def _sheets(request_id: int, make: Callable[[], Mapping[str, Any]]) -> list[Secret]:
     """Cut a request into lines that do not show what is in them."""
     return [Secret(line.decode("ascii")) for line in lines(request_id, make())]
+
+
+def _bundles(lines: Sequence[Secret]) -> Iterator[Secret]:
+    """Join lines as far as they fit into one envelope."""
+    bundle = ""
+    for line in lines:
+        if bundle and len(bundle) + len(line.reveal()) > PIECE:
+            yield Secret(bundle)
+            bundle = ""
+        bundle += line.reveal()
+    yield Secret(bundle)
 
 
 def _words(output: bytes) -> str:

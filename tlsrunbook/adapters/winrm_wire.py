@@ -193,7 +193,7 @@ def _require(access: Access) -> None:
 
 def _protocol(access: Access) -> Protocol:
     """Make pywinrm's protocol object. It verifies TLS, and takes neither proxy nor CAs from the environment."""
-    from winrm.protocol import Protocol  # noqa: PLC0415
+    from tlsrunbook.adapters.winrm_protocol import TemplateProtocol  # noqa: PLC0415
 
     # At DEBUG these write what is sent, or parts of a logon.
     for name in ("winrm", "requests_ntlm", "requests_credssp", "spnego", "urllib3"):
@@ -201,7 +201,7 @@ def _protocol(access: Access) -> Protocol:
     # pywinrm annotates the methods as literals, and the CA file as never None, which it takes for the system's CAs.
     method: Any = access.method
     ca_file: Any = access.ca_file
-    return Protocol(
+    return TemplateProtocol(
         access.endpoint,
         transport=method,
         username=access.credential.user,

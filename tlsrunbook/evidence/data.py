@@ -17,6 +17,9 @@ from tlsrunbook.exchange.render import render
 from tlsrunbook.secret import Secret, SecretBytes
 
 
+_AS_THEY_ARE = frozenset({type(None), bool, int, float, str})
+
+
 def to_data(value: object) -> Any:
     """Turn a value of this package into JSON-able data.
 
@@ -26,7 +29,7 @@ def to_data(value: object) -> Any:
     Raises:
         TypeError: The value is of none of these kinds.
     """
-    if value is None or isinstance(value, bool | int | float):
+    if type(value) in _AS_THEY_ARE:
         return value
     if isinstance(value, Enum):
         return value.value

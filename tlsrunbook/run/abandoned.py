@@ -16,7 +16,7 @@ from tlsrunbook.ports import Attempt
 from tlsrunbook.steps.base import Step
 
 if TYPE_CHECKING:
-    from tlsrunbook.run.batch import ServerJob
+    from tlsrunbook.run.job import ServerJob
 
 
 def transcript_lines(attempt: Attempt) -> list[dict[str, Any]]:
@@ -107,10 +107,12 @@ def abandoned_record(job: ServerJob, step: Step, attempt: Attempt, ended_by: str
 
 def _commands(lines: list[dict[str, Any]]) -> tuple[SentCommand, ...]:
     sent: list[SentCommand] = []
-    for at, line in enumerate(lines):
+    # Reads may be sent together, and are answered in the order in which they were sent.
+    answers = (line for line in lines if line["event"] in ("answered", "lost"))
+    for line in lines:
         if line["event"] != "sent":
             continue
-        answer = next((later for later in lines[at + 1 : at + 2] if later["event"] in ("answered", "lost")), None)
+        answer = next(answers, None)
         outcome = str(answer["outcome"]) if answer else "unknown"
         names = tuple(command["name"] for command in line["commands"])
         server = str(line.get("server", ""))

@@ -83,7 +83,7 @@ def execute(job: NotebookJob) -> Execution:
             dict(job.parameters),
             engine_name=register(),
             progress_bar=False,
-            kernel_manager_class="tlsrunbook.run.kernels.PrivateKernelManager",
+            kernel_manager_class="tlsrunbook.run.kernels_old.PrivateKernelManager",
             shutdown_kernel="immediate",
             store_widget_state=False,
             coalesce_streams=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -44,6 +44,33 @@ class Transcript:
 
 
 @dataclass
+class _Call:
+    """What becomes of one pipeline that is sent."""
+
+    pipeline: Pipeline
+    text: str
+    server: str
+    outcome: str = "unknown"
+    messages: tuple[str, ...] = ("no answer came",)
+
+    @property
+    def changes(self) -> bool:
+        return any(command.changes for command in self.pipeline)
+
+    def took(self, reply: Reply) -> None:
+        self.outcome = "error" if reply.failed else "ok"
+        self.messages = tuple(fault.message for fault in reply.errors) + reply.warnings
+
+    def answered(self, reply: Reply) -> dict[str, Any]:
+        seen = {"objects": reply.objects, "warnings": reply.warnings, "errors": reply.errors}
+        return {"outcome": self.outcome, **seen}
+
+    def sent(self, started: str, seconds: float) -> SentCommand:
+        names = tuple(command.name for command in self.pipeline)
+        return SentCommand(self.text, names, self.changes, started, seconds, self.outcome, self.messages, self.server)
+
+
+@dataclass
 class RecordingShell:
     """A shell whose every call is in the transcript before it is sent, and after it was answered."""
 
@@ -62,37 +89,42 @@ class RecordingShell:
 
     def run(self, pipeline: Pipeline) -> Reply:
         """See :class:`~tlsrunbook.ports.Shell`."""
-        text = render_pipeline(pipeline, shorten=True)
-        changes = any(command.changes for command in pipeline)
+        (reply,) = self._carry_out(lambda: (self.inner.run(pipeline),), pipeline)
+        return reply
+
+    def read(self, *pipelines: Pipeline) -> tuple[Reply, ...]:
+        """See :class:`~tlsrunbook.ports.Shell`. Each takes as long as all, because they travel together."""
+        return self._carry_out(lambda: self.inner.read(*pipelines), *pipelines)
+
+    def _carry_out(self, send: Callable[[], Sequence[Reply]], *pipelines: Pipeline) -> tuple[Reply, ...]:
         started, clock = utc_text(self.clock.now()), time.monotonic()
-        facts = {"text": text, "changes": changes, "commands": pipeline}
-        self.transcript.add("sent", {**self._where, **facts}, durable=changes)
-        outcome = "unknown"
-        messages: tuple[str, ...] = ("no answer came",)
+        calls = [_Call(pipeline, render_pipeline(pipeline, shorten=True), self.server) for pipeline in pipelines]
+        for call in calls:
+            facts = {"text": call.text, "changes": call.changes, "commands": call.pipeline}
+            self.transcript.add("sent", {**self._where, **facts}, durable=call.changes)
         try:
             try:
-                reply = self.inner.run(pipeline)
+                replies = tuple(send())
             except TlsRunbookError as error:
-                messages = (error.what,)
-                # By contract of the port nothing was changed when the connection failed.
-                outcome = "unknown" if changes and not isinstance(error, ConnectionFailed) else "error"
-                facts = {"outcome": outcome, "error": error.code, "what": error.what}
-                self.transcript.add("lost", facts, durable=changes)
-                if outcome == "unknown" and not isinstance(error, OutcomeUnknown):
-                    raise _uncertain(error) from error
+                self._lost(calls, error)
                 raise
-            outcome = "error" if reply.failed else "ok"
-            messages = tuple(fault.message for fault in reply.errors) + reply.warnings
-            self.transcript.add(
-                "answered",
-                {"outcome": outcome, "objects": reply.objects, "warnings": reply.warnings, "errors": reply.errors},
-                durable=changes,
-            )
-            return reply
+            for call, reply in zip(calls, replies, strict=True):
+                call.took(reply)
+                self.transcript.add("answered", call.answered(reply), durable=call.changes)
+            return replies
         finally:
             seconds = round(time.monotonic() - clock, 3)
-            names = tuple(command.name for command in pipeline)
-            self.sent.append(SentCommand(text, names, changes, started, seconds, outcome, messages, self.server))
+            self.sent.extend(call.sent(started, seconds) for call in calls)
+
+    def _lost(self, calls: Sequence[_Call], error: TlsRunbookError) -> None:
+        for call in calls:
+            call.messages = (error.what,)
+            # By contract of the port nothing was changed when the connection failed.
+            call.outcome = "unknown" if call.changes and not isinstance(error, ConnectionFailed) else "error"
+            facts = {"outcome": call.outcome, "error": error.code, "what": error.what}
+            self.transcript.add("lost", facts, durable=call.changes)
+        if any(call.outcome == "unknown" for call in calls) and not isinstance(error, OutcomeUnknown):
+            raise _uncertain(error) from error
 
     def close(self) -> None:
         """See :class:`~tlsrunbook.ports.Shell`."""

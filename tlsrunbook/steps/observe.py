@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tlsrunbook.errors import CommandFailed
 from tlsrunbook.exchange import cmdlets, decode
-from tlsrunbook.exchange.command import Command, Reply
+from tlsrunbook.exchange.command import Command, Pipeline, Reply
 from tlsrunbook.exchange.decode_file import ServerFile
 from tlsrunbook.exchange.version import ExchangeVersion, Target
 from tlsrunbook.ports import Shell
@@ -17,13 +19,27 @@ def ask(shell: Shell, *pipeline: Command) -> Reply:
     Raises:
         CommandFailed: The server answered with an error; the first one is told in its own words.
     """
-    reply = shell.run(pipeline)
+    return _answered(shell.run(pipeline), pipeline, "nothing else of this step was sent after it")
+
+
+def ask_all(shell: Shell, *reads: Command) -> tuple[Reply, ...]:
+    """Run commands that only read, together, and give their replies.
+
+    Raises:
+        CommandFailed: The server answered one with an error; the first one is told in its own words.
+    """
+    replies = shell.read(*((command,) for command in reads))
+    meaning = "nothing of this step was sent after it that changes anything"
+    return tuple(_answered(reply, (command,), meaning) for reply, command in zip(replies, reads, strict=True))
+
+
+def _answered(reply: Reply, pipeline: Pipeline, meaning: str) -> Reply:
     if reply.errors:
         fault = reply.errors[0]
         raise CommandFailed(
             fault.message,
             where=pipeline[-1].name if len(pipeline) == 1 else " | ".join(command.name for command in pipeline),
-            todo="read the server's message; nothing else of this step was sent after it",
+            todo=f"read the server's message; {meaning}",
             category=fault.category,
             error_id=fault.error_id,
         )
@@ -42,25 +58,36 @@ def observe_server(shell: Shell) -> Seen:
     first = Target(greeting.computer, greeting.is_edge, ExchangeVersion(0, 0, 0, 0), greeting.parameters)
     facts = decode.decode_exchange_server(ask(shell, cmdlets.get_exchange_server(first)), greeting.computer)
     target = Target(greeting.computer, facts.is_edge, facts.version, greeting.parameters)
-    store = decode.decode_store(ask(shell, cmdlets.get_store_certificates(target)))
-    files = observe_files(shell, target, greeting.folder)
-    certificates = decode.decode_certificates(ask(shell, cmdlets.get_certificates(target)))
+    store_reply, listed, subscriptions, transport, receive, send, *own = ask_all(
+        shell,
+        cmdlets.get_store_certificates(target),
+        cmdlets.get_certificates(target),
+        cmdlets.get_edge_subscriptions(target),
+        cmdlets.get_transport_service(target),
+        cmdlets.get_receive_connectors(target),
+        cmdlets.get_send_connectors(target),
+        *_files(target, greeting.folder),
+    )
+    store = decode.decode_store(store_reply)
+    files = _read_files(own)
     state = decode.server_state(
         facts,
-        edge_subscriptions=decode.decode_edge_subscriptions(ask(shell, cmdlets.get_edge_subscriptions(target))),
-        certificates=decode.with_requests(certificates, files),
-        internal_transport_thumbprint=decode.decode_transport_service(
-            ask(shell, cmdlets.get_transport_service(target))
-        ),
-        receive_connectors=decode.decode_receive_connectors(ask(shell, cmdlets.get_receive_connectors(target))),
-        send_connectors=decode.decode_send_connectors(ask(shell, cmdlets.get_send_connectors(target))),
+        edge_subscriptions=decode.decode_edge_subscriptions(subscriptions),
+        certificates=decode.with_requests(decode.decode_certificates(listed), files),
+        internal_transport_thumbprint=decode.decode_transport_service(transport),
+        receive_connectors=decode.decode_receive_connectors(receive),
+        send_connectors=decode.decode_send_connectors(send),
         store=store,
     )
     return Seen(greeting, target, state, tuple(der for _, der in store), files=files)
 
 
-def observe_files(shell: Shell, target: Target, folder: str) -> tuple[ServerFile, ...]:
-    """Read the runbook's own files where Exchange writes a CSR to a file (2007); no other version has any."""
+def _files(target: Target, folder: str) -> tuple[Command, ...]:
+    """Where Exchange writes a CSR to a file (2007), the runbook's own files are read; no other version has any."""
     if cmdlets.gives_csr_as_text(target) or not folder:
         return ()
-    return decode.decode_files(ask(shell, cmdlets.get_server_files(target, folder)))
+    return (cmdlets.get_server_files(target, folder),)
+
+
+def _read_files(replies: Sequence[Reply]) -> tuple[ServerFile, ...]:
+    return tuple(file for reply in replies for file in decode.decode_files(reply))

@@ -1,0 +1,1 @@
+"""Kernels for step notebooks, from any of three sources, all of them alike."""

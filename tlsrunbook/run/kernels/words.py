@@ -1,0 +1,28 @@
+"""What the engine and the kernels say to each other, besides Jupyter's own messages."""
+
+from __future__ import annotations
+
+import sys
+
+#: A request on the kernel's shell channel, and its answer; the request's ``do`` names one of the verbs below.
+REQUEST = "tlsrunbook_request"
+REPLY = "tlsrunbook_reply"
+
+#: Take over environment variables, once, before the first notebook.
+ADOPT = "adopt"
+#: Begin a notebook: an empty name space, the folder and the environment as they were adopted.
+BEGIN = "begin"
+#: End what the helper package kept: the PowerShell session with the server.
+PART = "part"
+
+#: Set in a kernel whose engine ends the session with the server itself, when the last notebook is done.
+KEEP_SESSION = "TLSRUNBOOK_KEEP_SESSION"
+
+#: Imported by ``jsonschema`` where it is installed, to check IRIs: compiling its grammar takes a second of CPU.
+GRAMMAR_COMPILER = "rfc3987_syntax"
+
+
+def do_without(*modules: str) -> None:
+    """Let optional modules look as if they were not installed, unless they are imported already."""
+    for name in modules:
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
