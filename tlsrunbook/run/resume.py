@@ -1,0 +1,106 @@
+"""Going on with a change: which steps its records say are done, and what a killed runner left lying about."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from tlsrunbook.evidence.record import Record, Status
+from tlsrunbook.ports import Attempt
+from tlsrunbook.run.abandoned import transcript_lines
+from tlsrunbook.run.executed import filed
+from tlsrunbook.run.executor import executing_path
+from tlsrunbook.run.job import ServerJob
+from tlsrunbook.run.notebooks import notebook_path
+from tlsrunbook.steps.base import Step
+from tlsrunbook.steps.registry import ALL_STEPS
+
+_KILLED = "the runner ended before the notebook did"
+
+
+def remaining(job: ServerJob) -> tuple[Step, ...]:
+    """Give the steps of a job that its change's records do not show as done.
+
+    Only what was applied is done. Steps that were asked for by name, and all steps of mode ``plan``, are run again: they
+    look. A step that verifies counts only when it looked after everything else.
+
+    Raises:
+        EvidenceError: A record cannot be read.
+    """
+    if job.named or job.mode != "apply":
+        return job.steps
+    applied = [record for record in job.store.records(job.change, job.server) if record.mode == "apply"]
+    last = {record.step: record for record in applied}
+    changed = max((record.finished for record in applied if record.status is Status.CHANGED), default="")
+    left: list[Step] = []
+    for step in job.steps:
+        record = last.get(step.id)
+        stale = step.verifies and (left or (record and record.started < changed))
+        if record is None or not record.status.done or stale:
+            left.append(step)
+    return tuple(left)
+
+
+def nothing_left(job: ServerJob) -> bool:
+    """Whether there is nothing to do on a server, and nothing that broke off to be looked at.
+
+    Raises:
+        EvidenceError: A record cannot be read.
+    """
+    return not remaining(job) and not any(job.store.record(one) is None for one in _attempts(job))
+
+
+def file_leftovers(job: ServerJob) -> tuple[str, ...]:
+    """Put the notebooks that a killed runner was executing beside the records they belong to.
+
+    Call it only while holding the server's lease. One whose step never began is taken away: nothing was done in it.
+
+    Returns:
+        The steps whose notebook was filed.
+
+    Raises:
+        EvidenceError: The disk refuses.
+    """
+    found = []
+    for step in ALL_STEPS:
+        output = executing_path(job, step)
+        if not output.is_file():
+            continue
+        attempt = _attempt_of(job, step, _started(output.read_bytes()))
+        if attempt is None:
+            output.unlink(missing_ok=True)
+            continue
+        filed(notebook_path(step.notebook), "", output, attempt.folder / step.notebook, _ended_by(job, attempt))
+        found.append(step.id)
+    return tuple(found)
+
+
+def _attempts(job: ServerJob) -> tuple[Attempt, ...]:
+    return tuple(job.store.attempts(job.change, job.server))
+
+
+def _attempt_of(job: ServerJob, step: Step, started: datetime | None) -> Attempt | None:
+    """Give the attempt that was made by a notebook begun at a time; None when it made none."""
+    own = [one for one in _attempts(job) if one.step == step.id]
+    if not own or started is None or (own[-1].folder / step.notebook).exists():
+        return None
+    lines = transcript_lines(own[-1])
+    # The folder is made before the first line is written; without a line, it is the newest one's or nobody's.
+    began = datetime.fromisoformat(str(lines[0]["at"])) if lines else None
+    return own[-1] if began is None or began >= started else None
+
+
+def _ended_by(job: ServerJob, attempt: Attempt) -> str:
+    """Say what ended a notebook; empty when its step has its record, and perhaps only the last cell is missing."""
+    record: Record | None = job.store.record(attempt)
+    return "" if record else _KILLED
+
+
+def _started(notebook: bytes) -> datetime | None:
+    try:
+        facts: Mapping[str, Any] = json.loads(notebook)["metadata"]["papermill"]
+        return datetime.fromisoformat(str(facts["start_time"]))
+    except (ValueError, KeyError, TypeError):
+        return None
