@@ -16,7 +16,8 @@ class Counters:
         refusals: Requests answered with 401 to which no further step of a logon belonged.
         shells_opened: Shells that were created.
         powershell_starts: How often the bootstrap script was started.
-        cmdlets: Executed cmdlets by name.
+        cmdlets: Executed cmdlets by name, whether or not anybody still waits for the answer.
+        succeeded: Those of them that ended without an error.
     """
 
     requests: int = 0
@@ -25,3 +26,4 @@ class Counters:
     shells_opened: int = 0
     powershell_starts: int = 0
     cmdlets: Counter[str] = field(default_factory=Counter)
+    succeeded: Counter[str] = field(default_factory=Counter)
