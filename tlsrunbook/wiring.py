@@ -20,30 +20,27 @@ from tlsrunbook.adapters.peers import SitePeers
 from tlsrunbook.adapters.roots import trusted_roots
 from tlsrunbook.adapters.smtp import SmtpProber
 from tlsrunbook.adapters.stand_in import StandInProber
-from tlsrunbook.adapters.vault import ChainVault
-from tlsrunbook.adapters.winrm import WinrmShell
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.display import Shown
 from tlsrunbook.evidence.record import Record
-from tlsrunbook.ports import Authority, EvidenceStore, Lease, Shell, Vault
+from tlsrunbook.ports import Authority, EvidenceStore, Lease, Shell
 from tlsrunbook.run.approvals import add_operator
-from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.check import CheckRow, Keep, check_authority, check_server
 from tlsrunbook.run.context import Run
+from tlsrunbook.run.job import LEASE_VARIABLE, ServerJob
+from tlsrunbook.run.kept import keeping
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
 from tlsrunbook.run.planning import Asked, change_servers, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.run.unrecorded import Unrecorded
 from tlsrunbook.site import FolderAuthoritySettings, Server, Site, load_site
 from tlsrunbook.steps.model import StepContext, Wanted
+from tlsrunbook.wiring_session import LazyShell, session_with, vault_of, winrm_shell
 
 if TYPE_CHECKING:
     from tlsrunbook.lab.lab import Lab
 
 MODES = ("plan", "apply")
-
-#: Holds the token of the server's lease in a process that the holder started to work for it.
-LEASE_VARIABLE = "TLSRUNBOOK_LEASE"
 
 
 def open_run(
@@ -87,9 +84,16 @@ def open_run(
         add_operator(store, change, keyid, who(), clock.now())
     reasons = {key: str(why.get(key, "")) for key in ("ticket", "reason")}
     about = Circumstances(who(), reasons, tool(), loaded.rehearsal_of)
-    shell = LazyShell(loaded, one)
+    shell = session_with(loaded, one)
     return Run(
-        lambda: step_context(loaded, one, mode, shell), shell, store, change, about, _display, _leases(store, one.name)
+        lambda: step_context(loaded, one, mode, shell),
+        shell,
+        store,
+        change,
+        about,
+        _display,
+        _leases(store, one.name),
+        keep_session=keeping(),
     )
 
 
@@ -174,59 +178,6 @@ def authority_of(site: Site) -> Authority:
     if isinstance(settings, FolderAuthoritySettings):
         return FolderAuthority(settings.outbox, settings.inbox)
     return LabAuthority(settings.url)
-
-
-def vault_of(site: Site) -> Vault:
-    """Give the places where the site's credentials are looked up."""
-    return ChainVault(site.credentials.file)
-
-
-class LazyShell:
-    """A WinRM shell whose credential is looked up when it is first opened, so that a missing one is a record too."""
-
-    def __init__(self, site: Site, server: Server) -> None:
-        self._make: Callable[[], Shell] = lambda: winrm_shell(site, server)
-        self._shell: Shell | None = None
-
-    def _inner(self) -> Shell:
-        if self._shell is None:
-            self._shell = self._make()
-        return self._shell
-
-    def open(self) -> Any:
-        """See :class:`~tlsrunbook.ports.Shell`."""
-        return self._inner().open()
-
-    def run(self, pipeline: Any) -> Any:
-        """See :class:`~tlsrunbook.ports.Shell`."""
-        return self._inner().run(pipeline)
-
-    def read(self, *pipelines: Any) -> Any:
-        """See :class:`~tlsrunbook.ports.Shell`."""
-        return self._inner().read(*pipelines)
-
-    def close(self) -> None:
-        """See :class:`~tlsrunbook.ports.Shell`. A later call opens a new one."""
-        if self._shell is not None:
-            self._shell.close()
-            self._shell = None
-
-
-def winrm_shell(site: Site, server: Server) -> Shell:
-    """Give a WinRM shell for a server.
-
-    Raises:
-        CredentialError: The credential it names is not there.
-    """
-    logon = server.logon
-    host = f"[{server.address}]" if ":" in server.address else server.address
-    return WinrmShell(
-        f"{site.name} / {server.name}",
-        f"https://{host}:{logon.port}/wsman",
-        method=logon.method,
-        credential=vault_of(site).credential(logon.credential),
-        ca_file=str(logon.ca_file) if logon.ca_file else None,
-    )
 
 
 def _cells_so_far() -> list[str]:

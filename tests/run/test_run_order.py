@@ -13,6 +13,7 @@ from worlds import SITE
 
 from tlsrunbook.evidence.record import Status
 from tlsrunbook.run import batch, executor
+from tlsrunbook.run.begin import Begun
 from tlsrunbook.run.turns import Turns
 from tlsrunbook.site import Site, parse_site
 from tlsrunbook.steps.order import prerequisites
@@ -61,6 +62,7 @@ class FakeJob:
     after: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     site: str = "london"
 
+    change: str = "20261124-120000-beef"
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -77,6 +79,13 @@ class FakeRecord:
     server: str
     step: str
     status: Status = Status.CHANGED
+    summary: str = ""
+    site: str = "london"
+
+
+def at_once(job: FakeJob, tell: object) -> Begun:
+    del tell
+    return Begun(job)  # type: ignore[arg-type]
 
 
 class Played:
@@ -102,7 +111,7 @@ class Played:
         return FakeRecord(job.server, step.id, self._ending.get((job.server, step.id), Status.CHANGED)), ""
 
     def run(self, *jobs: FakeJob, workers: int = 4) -> list[tuple[str, str]]:
-        records = batch.run_jobs(jobs, workers, lambda _event: None)  # type: ignore[arg-type]
+        records = batch.run_jobs(jobs, workers, lambda _event: None, begin=at_once)  # type: ignore[arg-type]
         return [(record.server, record.step) for record in records]
 
     def before(self, first: tuple[str, str], second: tuple[str, str]) -> bool:

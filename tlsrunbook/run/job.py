@@ -11,6 +11,9 @@ from tlsrunbook.ports import EvidenceStore
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.steps.base import Step
 
+#: Hands the lease of a server to a process that works for its holder.
+LEASE_VARIABLE = "TLSRUNBOOK_LEASE"
+
 
 @dataclass(frozen=True)
 class ServerJob:
@@ -49,6 +52,11 @@ class ServerJob:
     def step_ids(self) -> tuple[str, ...]:
         """The steps' ids, in order."""
         return tuple(step.id for step in self.steps)
+
+    @property
+    def what(self) -> str:
+        """What the lease says of the work."""
+        return f"tlsrunbook, change {self.change}"
 
     @property
     def place(self) -> tuple[str, str]:

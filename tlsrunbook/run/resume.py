@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from tlsrunbook.evidence.record import Record, Status
+from tlsrunbook.errors import EvidenceError
+from tlsrunbook.evidence.record import Status
 from tlsrunbook.ports import Attempt
 from tlsrunbook.run.abandoned import transcript_lines
-from tlsrunbook.run.executed import filed
+from tlsrunbook.run.executed import ended_early, filed
 from tlsrunbook.run.executor import executing_path
 from tlsrunbook.run.job import ServerJob
 from tlsrunbook.run.notebooks import notebook_path
@@ -23,8 +25,8 @@ _KILLED = "the runner ended before the notebook did"
 def remaining(job: ServerJob) -> tuple[Step, ...]:
     """Give the steps of a job that its change's records do not show as done.
 
-    Only what was applied is done. Steps that were asked for by name, and all steps of mode ``plan``, are run again: they
-    look. A step that verifies counts only when it looked after everything else.
+    Only what was applied is done. Steps that were asked for by name, and all steps of mode ``plan``, are run again:
+    they look. A step that verifies counts only when it looked after everything else.
 
     Raises:
         EvidenceError: A record cannot be read.
@@ -41,6 +43,14 @@ def remaining(job: ServerJob) -> tuple[Step, ...]:
         if record is None or not record.status.done or stale:
             left.append(step)
     return tuple(left)
+
+
+def still_to_do(job: ServerJob) -> tuple[str, ...]:
+    """Give the ids of the steps that are not done; all of them where the records cannot be read."""
+    try:
+        return tuple(step.id for step in remaining(job))
+    except EvidenceError:
+        return job.step_ids
 
 
 def nothing_left(job: ServerJob) -> bool:
@@ -68,11 +78,13 @@ def file_leftovers(job: ServerJob) -> tuple[str, ...]:
         output = executing_path(job, step)
         if not output.is_file():
             continue
-        attempt = _attempt_of(job, step, _started(output.read_bytes()))
+        notebook = _read(output)
+        attempt = _attempt_of(job, step, _started(notebook))
         if attempt is None:
             output.unlink(missing_ok=True)
             continue
-        filed(notebook_path(step.notebook), "", output, attempt.folder / step.notebook, _ended_by(job, attempt))
+        note = _KILLED if ended_early(notebook) else ""
+        filed(notebook_path(step.notebook), "", output, attempt.folder / step.notebook, note)
         found.append(step.id)
     return tuple(found)
 
@@ -92,15 +104,17 @@ def _attempt_of(job: ServerJob, step: Step, started: datetime | None) -> Attempt
     return own[-1] if began is None or began >= started else None
 
 
-def _ended_by(job: ServerJob, attempt: Attempt) -> str:
-    """Say what ended a notebook; empty when its step has its record, and perhaps only the last cell is missing."""
-    record: Record | None = job.store.record(attempt)
-    return "" if record else _KILLED
-
-
-def _started(notebook: bytes) -> datetime | None:
+def _read(path: Path) -> dict[str, Any]:
+    """Read a notebook; one that is none has no cells."""
     try:
-        facts: Mapping[str, Any] = json.loads(notebook)["metadata"]["papermill"]
-        return datetime.fromisoformat(str(facts["start_time"]))
+        notebook = json.loads(path.read_bytes())
+        return notebook if isinstance(notebook.get("cells"), list) else {"cells": []}
+    except (OSError, ValueError, AttributeError):
+        return {"cells": []}
+
+
+def _started(notebook: Mapping[str, Any]) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(notebook["metadata"]["papermill"]["start_time"]))
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,0 +1,176 @@
+"""Leads a run: wave by wave, site by site, each server under its lease, at the pace that was asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
+
+from tlsrunbook.errors import LeaseHeld, TlsRunbookError
+from tlsrunbook.evidence.record import Record, Status
+from tlsrunbook.run.begin import Begun, begin
+from tlsrunbook.run.course import Course, Undone
+from tlsrunbook.run.executor import GOES_ON, Executor
+from tlsrunbook.run.fleet import Fleet, SiteWork, Work
+from tlsrunbook.run.job import ServerEvent, ServerJob, Tell
+from tlsrunbook.run.outcome import Ending, RunResult
+from tlsrunbook.run.pace import Pace
+from tlsrunbook.run.resume import still_to_do
+
+#: So often the runner looks whether it shall stop, in seconds.
+_LOOK = 0.2
+_STOPPING = "stopping: the steps under way end first, and nothing new begins; once more breaks them off"
+_BREAKING_OFF = "breaking off; a change that was sent and not answered is recorded as unknown"
+_BAD = frozenset({Status.FAILED, Status.UNKNOWN})
+
+
+class Controller:
+    """Leads one run.
+
+    Args:
+        sites: What is to be done, in order.
+        executor: Performs it; closed at the end.
+        tell: Called from several threads.
+        course: Stops the run, and gets what no record tells.
+        one_by_one: Whether a site begins only when all before it are done; else all side by side.
+        logons_per_minute: So many servers begin per minute over all sites; 0 leaves it to each site.
+        begin: Takes a server's lease, and sees what is left to do on it.
+        keep: Gives what is kept of a record for the result; runs over very many servers keep less.
+    """
+
+    def __init__(
+        self,
+        sites: Sequence[SiteWork],
+        executor: Executor,
+        tell: Tell,
+        course: Course,
+        *,
+        one_by_one: bool = False,
+        logons_per_minute: int = 0,
+        begin: Callable[[ServerJob, Tell], Begun] = begin,
+        keep: Callable[[Record], Record] = lambda record: record,
+    ) -> None:
+        self._fleet = Fleet(sites, tell, one_by_one=one_by_one)
+        self._executor = executor
+        self._tell = tell
+        self._course = course
+        self._begin = begin
+        self._keep = keep
+        together = Pace(logons_per_minute)
+        self._paces = {one.site: together if logons_per_minute else Pace(one.logons_per_minute) for one in sites}
+        self._running: dict[Future[Any], Work] = {}
+        self._beginners = ThreadPoolExecutor(max(1, min(8, executor.capacity)), thread_name_prefix="begin")
+
+    def run(self) -> RunResult:
+        """Do it all, and give how it ended."""
+        try:
+            while self._go_on():
+                self._take(self._ended())
+            return self._fleet.result(still_to_do)
+        finally:
+            self._executor.close()
+            self._beginners.shutdown()
+            for work in self._fleet.works:
+                if work.lease:
+                    work.lease.release()
+
+    def _go_on(self) -> bool:
+        """Start what may start; False when nothing is under way and nothing is left to do."""
+        self._fleet.advance()
+        self._go_on_with_waiting()
+        self._begin_new()
+        return bool(self._running) or bool(self._fleet.may_begin()) or bool(self._fleet.waiting())
+
+    def _go_on_with_waiting(self) -> None:
+        waiting, turns = self._fleet.waiting(), self._fleet.turns
+        ready = [one for one in waiting if self._course.stopping or turns.ready(one.job, one.next_step)]
+        if not ready and not self._running and not self._fleet.may_begin():
+            # Nobody runs and nobody may: a site file cannot say so, but waiting for ever would be the worst answer.
+            ready = waiting[:1]
+        for work in ready[: self._executor.capacity - len(self._running)]:
+            work.state = "under way"
+            self._running[self._executor.submit(work.job, work.at, turns)] = work
+
+    def _begin_new(self) -> None:
+        if self._course.stopping:
+            if not self._running and not self._fleet.waiting():
+                self._leave_the_rest()
+            return
+        for work in self._fleet.may_begin():
+            if len(self._running) >= self._executor.capacity:
+                return
+            pace = self._paces[work.job.site]
+            if pace.wait() == 0:
+                pace.begin()
+                work.state = "under way"
+                self._running[self._beginners.submit(self._begin, work.job, self._tell)] = work
+
+    def _leave_the_rest(self) -> None:
+        for work in self._fleet.give_up("the run was stopped"):
+            for step in still_to_do(work.job):
+                self._course.left(Undone(work.job.site, work.job.server, step))
+
+    def _ended(self) -> set[Future[Any]]:
+        """Wait for an end, or a little while; a request to stop is told, and a second one breaks off what runs."""
+        if self._running:
+            done = wait(self._running, timeout=_LOOK, return_when=FIRST_COMPLETED).done
+        else:  # only the pace keeps servers from beginning
+            done = set()
+            waits = [self._paces[work.job.site].wait() for work in self._fleet.may_begin()]
+            threading.Event().wait(min([_LOOK, *waits]))
+        if self._course.breaking_off:
+            self._executor.kill()
+        self._course.announce(_STOPPING, _BREAKING_OFF)
+        return done
+
+    def _take(self, ended: set[Future[Any]]) -> None:
+        for future in ended:
+            work = self._running.pop(future)
+            try:
+                result = future.result()
+            except LeaseHeld as error:
+                self._fleet.end(work, Ending.HELD, str(error), error.holder)
+            except TlsRunbookError as error:
+                self._course.went_wrong(f"{work.job.site} / {work.job.server}: {error}", at=work.job.place)
+                self._fleet.end(work, Ending.FAILED, str(error))
+            else:
+                if isinstance(result, Begun):
+                    self._begun(work, result)
+                else:
+                    self._performed(work, *result)
+
+    def _begun(self, work: Work, begun: Begun) -> None:
+        done = [step for step in work.job.step_ids if step in begun.done_before]
+        self._fleet.turns.ended(work.job, *done)
+        work.job, work.lease = begun.job, begun.lease
+        work.reconciled, work.done_before = begun.records, begun.done_before
+        if not work.job.steps:
+            self._fleet.end(work, Ending.DONE)
+            return
+        work.state = "waiting"
+        job = work.job
+        self._tell(ServerEvent(job.site, job.server, "begun", steps=job.step_ids, facts={"change": job.change}))
+
+    def _performed(self, work: Work, records: list[Record], at: int) -> None:
+        work.records += [self._keep(record) for record in records]
+        work.at = at
+        if at < len(work.job.steps):
+            work.state = "waiting"
+            return
+        if work.lease:
+            work.lease.release()
+        self._fleet.end(work, *self._judged(work))
+
+    def _judged(self, work: Work) -> tuple[Ending, str]:
+        """Say how the work on a server ended, and why not better."""
+        last = {record.step: record for record in work.records}
+        bad = next((record for record in last.values() if record.status in _BAD), None)
+        if bad or self._course.failed(work.job.place):
+            return Ending.FAILED, f"{bad.step} {bad.status.value}: {bad.summary}" if bad else "see the messages"
+        if all(step in last and last[step].status in GOES_ON for step in work.job.step_ids):
+            return Ending.DONE, ""
+        stopped = next((record for record in last.values() if record.status not in GOES_ON), None)
+        if stopped:
+            return Ending.STOPPED, f"{stopped.step} {stopped.status.value}: {stopped.summary}"
+        return Ending.LEFT, "the run was stopped"
