@@ -124,8 +124,8 @@ def watch(event, arguments, log=os.environ["WATCH_LOG"]):
     if event == "open" and isinstance(arguments[0], (str, bytes)) and "the-key" in os.fsdecode(arguments[0]):
         note("opened", log)
 def note(what, log):
-    kernel = any("ipykernel" in part for part in sys.orig_argv)
-    pool = any("multiprocessing" in part for part in sys.orig_argv)
+    kernel = any("tlsrunbook.run.kernels." in part for part in sys.orig_argv)
+    pool = any("notebook_executor" in part for part in sys.orig_argv)
     line = {"what": what, "kernel": kernel, "pool": pool, "knows": "TLSRUNBOOK_SIGNING_KEY" in os.environ}
     descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     os.write(descriptor, json.dumps(line).encode() + b"\\n")

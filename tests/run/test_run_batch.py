@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.kernels import kernels_of
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.lab.faults import FaultBoard
@@ -84,10 +85,9 @@ def kill_kernel_when(sent: str, runs: Path, gone: threading.Event) -> None:
     while time.monotonic() < deadline:
         lines = "".join(path.read_text(encoding="utf-8") for path in runs.rglob("transcript.jsonl"))
         if f'"event": "sent", "text": "{sent}' in lines:
-            for process in psutil.Process().children(recursive=True):
-                if "ipykernel_launcher" in " ".join(process.cmdline()):
-                    process.kill()
-                    gone.set()
+            for kernel in kernels_of(psutil.Process()):
+                kernel.kill()
+                gone.set()
             return
         threading.Event().wait(0.01)
 

@@ -15,7 +15,8 @@ from tlsrunbook.about import __version__
 from tlsrunbook.errors import EvidenceError
 from tlsrunbook.run.engine import Execution, NotebookJob
 from tlsrunbook.run.executed import ended_early, filed, truthful
-from tlsrunbook.run.notebook_process import DIED, NotebookProcess
+from tlsrunbook.run.hosted import DIED
+from tlsrunbook.run.server_kernel import Kernels, ServerKernel, can_fork, open_kernels
 
 BEFORE = {"parameters": "site = ''", "open": "x = 1"}
 AFTER = {"explained": f"{TEXT}## After", "later": "x = 2", "close": "x = 3"}
@@ -30,14 +31,24 @@ ENDINGS = {
 }
 
 
+KINDS = [kind for kind in ("fork", "pool", "cold") if kind != "fork" or can_fork()]
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kernels(request: pytest.FixtureRequest) -> Iterator[Kernels]:
+    some = open_kernels(request.param, 1)
+    yield some
+    some.close()
+
+
 @pytest.fixture(scope="module")
-def process() -> Iterator[NotebookProcess]:
-    one = NotebookProcess()
+def process(kernels: Kernels) -> Iterator[ServerKernel]:
+    one = kernels.start({})
     yield one
     one.close()
 
 
-def executed(process: NotebookProcess, folder: Path, **cells: str) -> tuple[Execution, dict[str, Any], str]:
+def executed(process: ServerKernel, folder: Path, **cells: str) -> tuple[Execution, dict[str, Any], str]:
     """Execute a notebook and file it."""
     source = a_notebook(folder / "source.ipynb", **cells)
     done = process.execute(NotebookJob(source, folder / ".work.ipynb", {"site": "here"}, cell_seconds=8))
@@ -46,7 +57,7 @@ def executed(process: NotebookProcess, folder: Path, **cells: str) -> tuple[Exec
 
 
 @pytest.mark.xdist_group("executed")
-def test_a_notebook_that_ran_through_says_so(process: NotebookProcess, tmp_path: Path) -> None:
+def test_a_notebook_that_ran_through_says_so(process: ServerKernel, tmp_path: Path) -> None:
     done, notebook, said = executed(process, tmp_path, **BEFORE, **AFTER)
     assert (done.ended_by, said) == ("", "")
     assert set(states(notebook).values()) == {"completed"}
@@ -67,7 +78,7 @@ def test_a_notebook_that_ran_through_says_so(process: NotebookProcess, tmp_path:
 @pytest.mark.xdist_group("executed")
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_notebook_that_ended_early_says_what_ended_it_and_what_never_ran(
-    process: NotebookProcess, tmp_path: Path, ending: str
+    process: ServerKernel, tmp_path: Path, ending: str
 ) -> None:
     source, says = ENDINGS[ending]
     done, notebook, said = executed(process, tmp_path, **BEFORE, the_end=source, **AFTER)
@@ -88,11 +99,14 @@ def test_a_notebook_that_ended_early_says_what_ended_it_and_what_never_ran(
 
 @pytest.mark.xdist_group("executed")
 def test_when_the_process_dies_its_last_save_tells_and_the_next_notebook_gets_a_new_process(
-    process: NotebookProcess, tmp_path: Path
+    process: ServerKernel, tmp_path: Path
 ) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    end = "import os, psutil; psutil.Process(os.getppid()).kill()"
+    end = "import os, psutil\n"
+    end += "above = psutil.Process(os.getpid()).parents()\n"
+    end += "next(one for one in above if 'notebook_executor' in ' '.join(one.cmdline())).kill()\n"
+    end += "import threading; threading.Event().wait()"
     done, notebook, said = executed(process, tmp_path / "a", **BEFORE, the_end=end, **AFTER)
     assert done.ended_by == said == DIED
     found = states(notebook)

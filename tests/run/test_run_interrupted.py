@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.kernels import kernels_of
 from tlsrunbook.adapters.archive import SiteArchive
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.evidence.chain import verify
@@ -128,11 +129,7 @@ def test_told_twice_it_breaks_off_and_what_was_under_way_is_unknown(tmp_path: Pa
             answer_slowly(lab, 0.2)
             written(SENT, tmp_path / "runs")
             answer_slowly(lab, 600)  # it hangs
-            kernels = [
-                child
-                for child in psutil.Process(process.pid).children(recursive=True)
-                if "ipykernel_launcher" in " ".join(child.cmdline())
-            ]
+            kernels = kernels_of(psutil.Process(process.pid))
             os.killpg(process.pid, signal.SIGINT)
             line_with("stopping", lines)
             os.killpg(process.pid, signal.SIGINT)

@@ -16,6 +16,7 @@ from tlsrunbook.evidence.layout import RECORD, TRANSCRIPT
 from tlsrunbook.evidence.record import Record, SentCommand, Status
 from tlsrunbook.evidence.standing import State
 from tlsrunbook.ports import Attempt, EvidenceStore
+from tlsrunbook.run.kernels.words import is_kernel
 
 if TYPE_CHECKING:
     from tlsrunbook.run.recording import Circumstances
@@ -92,7 +93,7 @@ def wait_for_kernel(attempt: Attempt, seconds: float = 15.0) -> None:
     who = lines[0].get("who", {}) if lines else {}
     try:
         process = psutil.Process(int(who["process"]))
-        if who["host"] != socket.gethostname() or "ipykernel" not in " ".join(process.cmdline()):
+        if who["host"] != socket.gethostname() or not is_kernel(process.cmdline()):
             return
         try:
             process.wait(seconds)

@@ -33,6 +33,7 @@ class Run:
         show: Puts a record before the user when a step stops; in a notebook ``IPython.display.display``.
         lease: Takes the lease of the server; the first step calls it. It is given back by :meth:`close`, and when a
             step stops.
+        keep_session: Whether :meth:`close` leaves the session for the next notebook, whose engine ends it.
     """
 
     def __init__(
@@ -44,6 +45,8 @@ class Run:
         about: Circumstances,
         show: Callable[[Shown], None],
         lease: Callable[[], Lease],
+        *,
+        keep_session: bool = False,
     ) -> None:
         self._make_context = make_context
         self._shell = shell
@@ -51,6 +54,7 @@ class Run:
         self._about = about
         self._show = show
         self._take_lease = lease
+        self._keep = keep_session
         self._lease: Lease | None = None
         self.change = change
         self.records: list[Record] = []
@@ -103,7 +107,7 @@ class Run:
         try:
             record, attempt = record_step(step, context, self._store, self.change, self._about, lease)
         except BaseException:
-            self.close()
+            self._end()
             raise
         finally:
             context.peers.close()
@@ -111,7 +115,7 @@ class Run:
         shown = Shown(record, step.title, _short(attempt.folder))
         if record.status in _GOES_ON:
             return shown
-        self.close()
+        self._end()
         self._show(shown)
         raise StepStopped(
             record.summary,
@@ -121,8 +125,15 @@ class Run:
         )
 
     def close(self) -> None:
-        """End the session with the server, and let others work on it. Harmless when it has ended already."""
-        self._shell.close()
+        """End the session with the server, and let others work on it. Harmless when it has ended already.
+
+        In a kernel whose engine has more notebooks for this server, the session stays for the next one.
+        """
+        self._end(keep=self._keep)
+
+    def _end(self, *, keep: bool = False) -> None:
+        if not keep:
+            self._shell.close()
         lease, self._lease = self._lease, None
         if lease:
             lease.release()

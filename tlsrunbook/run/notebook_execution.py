@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import hashlib
 from collections.abc import Iterable
 from typing import Any
@@ -33,9 +35,7 @@ async def execute(job: NotebookJob, kernel: RunningKernel, secrets: Iterable[str
     """
     notebook, sha256 = _filled_in(job)
     job.output.parent.mkdir(parents=True, exist_ok=True)
-    manager = TruthfulManager(
-        notebook, secrets, output_path=str(job.output), progress_bar=False, autosave_cell_every=0
-    )
+    manager = TruthfulManager(notebook, secrets, output_path=str(job.output), progress_bar=False, autosave_cell_every=0)
     manager.notebook_start()
     try:
         await kernel.begin()
@@ -51,10 +51,16 @@ async def execute(job: NotebookJob, kernel: RunningKernel, secrets: Iterable[str
 def _filled_in(job: NotebookJob) -> tuple[Any, str]:
     """Give the notebook as papermill prepares it, and the SHA-256 of its file."""
     content = job.source.read_bytes()
-    notebook = load_notebook_node(nbformat.reads(content.decode("utf-8"), as_version=4))
+    notebook = copy.deepcopy(_loaded(content))  # the same few notebooks, for every server
     notebook = parameterize_notebook(notebook, dict(job.parameters), kernel_name=NATIVE, language="python")
     notebook = prepare_notebook_metadata(notebook, "", "", False)
     return remove_error_markers(notebook), hashlib.sha256(content).hexdigest()
+
+
+@functools.lru_cache(maxsize=32)
+def _loaded(content: bytes) -> Any:
+    notebook = nbformat.reads(content.decode("utf-8"), as_version=4)  # type: ignore[no-untyped-call]
+    return load_notebook_node(notebook)
 
 
 def _error_marked(manager: TruthfulManager) -> str:

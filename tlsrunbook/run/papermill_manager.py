@@ -31,6 +31,7 @@ class TruthfulManager(NotebookExecutionManager):  # type: ignore[misc]
 
     def __init__(self, nb: Any, secrets: Iterable[str] = (), **options: Any) -> None:
         super().__init__(nb, **options)
+        self.output_path: str | None
         self._redaction = Redaction(secrets)
         self.ended_by = ""
 

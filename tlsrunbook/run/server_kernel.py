@@ -6,13 +6,25 @@ is kept: the PowerShell session with the server, so that Exchange's cmdlets load
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
 from typing import Protocol
 
+from tlsrunbook.errors import UsageError
 from tlsrunbook.run.engine import Execution, NotebookJob
 
 #: Where kernels come from: forked from a template, prestarted, or started when asked for; ``auto`` takes the best.
 KINDS = ("auto", "fork", "pool", "cold")
+
+#: A kernel works three times as long as the executor on the same notebook, so one executor feeds four cores.
+_CORES_PER_EXECUTOR = 4
+_LANES_PER_EXECUTOR = 16
+
+
+def can_fork() -> bool:
+    """Whether kernels can be forked here. Not on macOS, whose frameworks do not survive it, nor on Windows."""
+    return hasattr(os, "fork") and sys.platform != "darwin"
 
 
 class ServerKernel(Protocol):
@@ -56,7 +68,12 @@ def open_kernels(kind: str = "auto", lanes: int = 1) -> Kernels:
     Raises:
         UsageError: The kind is unknown, or not possible on this computer.
     """
-    from tlsrunbook.run.notebook_process import Processes  # noqa: PLC0415
+    from tlsrunbook.run.hosted import HostedKernels  # noqa: PLC0415
 
-    del kind, lanes
-    return Processes()
+    if kind not in KINDS:
+        raise UsageError(f"there are no kernels of the kind {kind!r}", todo=f"write {', '.join(KINDS)}")
+    if kind == "fork" and not can_fork():
+        raise UsageError("kernels cannot be forked on this system", todo="write pool or cold, or leave it to auto")
+    cores = os.cpu_count() or 1
+    executors = max(1, min(cores // _CORES_PER_EXECUTOR, lanes // _LANES_PER_EXECUTOR))
+    return HostedKernels(kind, executors, size=max(1, min(lanes, cores) // executors))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_client.connect import KernelConnectionInfo
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from tlsrunbook.run.kernels.popen import ended
 
@@ -44,15 +44,12 @@ class ForkServer:
         """Start the template, if there is none.
 
         Raises:
+            OSError: The system has no more processes to give.
             TemplateGone: It ended before it was ready.
         """
         if self._ready is None:
             self._ready = asyncio.get_running_loop().create_future()
-            try:
-                await self._launch()
-            except OSError as error:
-                self._ready, _ = None, self._ready.cancel()
-                raise TemplateGone(f"the template of the kernels could not be started: {error}") from error
+            await self._launch()
         await asyncio.shield(self._ready)
 
     async def _launch(self) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 from tlsrunbook.run.kernels.words import ADOPT, BEGIN, GRAMMAR_COMPILER, PART, REPLY, REQUEST, do_without
 
@@ -44,21 +44,23 @@ class RunbookKernel(IPythonKernel):
     """A kernel that one server's notebooks are executed in, one after another."""
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.shell_handlers[REQUEST] = self._request
         self._folder = os.getcwd()  # noqa: PTH109 - as text, to go back to
         self._adopted = dict(os.environ)
         self._used = False
 
-    async def _request(self, stream: Any, ident: Any, parent: Mapping[str, Any]) -> None:
+    async def _request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         content = parent["content"]
+        verbs: dict[str, Callable[[Mapping[str, Any]], None]]
         verbs = {ADOPT: self._adopt, BEGIN: self._begin, PART: lambda _: close_kept()}
         try:
             verbs[content["do"]](content)
             reply = {"status": "ok"}
         except Exception as error:  # noqa: BLE001 - whatever it was, the engine has to know
             reply = {"status": "error", "ename": type(error).__name__, "evalue": str(error)}
-        self.session.send(stream, REPLY, reply, parent, ident)
+        if self.session:
+            self.session.send(stream, REPLY, reply, parent, ident)
 
     def _adopt(self, content: Mapping[str, Any]) -> None:
         os.environ.update(content["environment"])
@@ -97,12 +99,12 @@ def serve(arguments: list[str]) -> None:
         arguments: Of the kernel's command line.
     """
     remember_values(passwords_in(os.environ))
-    app = RunbookApp.instance()
+    app: Any = RunbookApp.instance()
     app.initialize([*OPTIONS, *arguments])
     app.start()
 
 
-def end(code: int = 0) -> None:
+def end(code: int = 0) -> NoReturn:
     """End this process at once: an orderly end may stall for seconds, and there is nothing left to tidy up."""
     for stream in (sys.__stdout__, sys.__stderr__):
         if stream:

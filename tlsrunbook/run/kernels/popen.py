@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import Any
 
-from jupyter_client.provisioning import LocalProvisioner
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 #: Where the system cannot tell of a process's end, it is asked so often, in seconds.
 _ASK = 0.05

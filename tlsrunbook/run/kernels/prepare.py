@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import importlib
 
+#: What a step notebook imports when it asks for ``open_run``. A name, as in a notebook: this row knows no adapter.
+NOTEBOOKS_IMPORT = "tlsrunbook.wiring"
+
 #: Imported by the helper package when a step first needs them, so a plain ``import tlsrunbook`` has not got them.
 LAZY = (
     "IPython.core.completer",
@@ -27,9 +30,6 @@ LAZY = (
 
 def prepare() -> None:
     """Import the helper package and what it imports late. What is not installed is left out."""
-    import tlsrunbook  # noqa: PLC0415
-
-    _ = tlsrunbook.open_run
-    for name in LAZY:
+    for name in (NOTEBOOKS_IMPORT, *LAZY):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

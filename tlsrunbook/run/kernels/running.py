@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from queue import Empty
 from typing import Any
 
-from jupyter_client.asynchronous import AsyncKernelClient
+from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from tlsrunbook.run.kernels.manager import PrivateKernelManager
 from tlsrunbook.run.kernels.words import ADOPT, BEGIN, PART, REPLY, REQUEST

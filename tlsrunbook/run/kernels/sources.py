@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from typing import Protocol
 
 import zmq
@@ -14,6 +12,7 @@ from tlsrunbook.run.kernels.forked import ForkProvisioner, ForkServer
 from tlsrunbook.run.kernels.manager import PrivateKernelManager
 from tlsrunbook.run.kernels.popen import ChildProvisioner
 from tlsrunbook.run.kernels.running import KernelTroubleError, RunningKernel, started
+from tlsrunbook.run.server_kernel import can_fork
 
 #: Two kernels may pick the same TCP port; the one that came late is started again.
 _TRIES = 3
@@ -34,11 +33,6 @@ class KernelSource(Protocol):
 
     async def close(self) -> None:
         """End what is prepared. Kernels that were given are the taker's."""
-
-
-def can_fork() -> bool:
-    """Whether kernels can be forked here. Not on macOS, whose frameworks do not survive it, nor on Windows."""
-    return hasattr(os, "fork") and hasattr(os, "register_at_fork") and sys.platform != "darwin"
 
 
 def open_source(kind: str, size: int) -> KernelSource:
@@ -152,7 +146,7 @@ class PoolSource:
         """See :class:`KernelSource`."""
         for coming in self._coming:
             coming.cancel()
-        for coming in await asyncio.gather(*self._coming, return_exceptions=True):
-            if isinstance(coming, RunningKernel):
-                await coming.kill()
+        for kernel in await asyncio.gather(*self._coming, return_exceptions=True):
+            if isinstance(kernel, RunningKernel):
+                await kernel.kill()
         await self._cold.close()

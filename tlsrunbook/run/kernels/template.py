@@ -108,9 +108,8 @@ class Template:
             serve(arguments)
             code = 0
         except BaseException:  # noqa: BLE001 - nothing may return into the template's loop
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
-        finally:
-            end(code)
+            sys.excepthook(*sys.exc_info())
+        end(code)
 
     def _forget(self) -> None:
         """Let go of what is the template's own."""

@@ -15,7 +15,7 @@ _CELL = "run.confirm()\n"
 
 def warm() -> None:
     """Compile what is compiled lazily, such as the patterns of the tokenizer. Leaves no thread and no connection."""
-    TransformerManager().transform_cell(_CELL)
+    TransformerManager().transform_cell(_CELL)  # type: ignore[no-untyped-call]
     list(tokenize.generate_tokens(StringIO(_CELL).readline))
     compile(ast.parse(_CELL), "cell", "exec")
     session = Session()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 #: A request on the kernel's shell channel, and its answer; the request's ``do`` names one of the verbs below.
 REQUEST = "tlsrunbook_request"
@@ -18,6 +19,10 @@ PART = "part"
 #: Set in a kernel whose engine ends the session with the server itself, when the last notebook is done.
 KEEP_SESSION = "TLSRUNBOOK_KEEP_SESSION"
 
+#: Parts of the command line of processes that a notebook may be executed in: Jupyter's own kernels, and ours, the
+#: forked ones of which carry that of the template they were forked from.
+_PROGRAMS = ("ipykernel", "tlsrunbook.run.kernels.")
+
 #: Imported by ``jsonschema`` where it is installed, to check IRIs: compiling its grammar takes a second of CPU.
 GRAMMAR_COMPILER = "rfc3987_syntax"
 
@@ -26,3 +31,8 @@ def do_without(*modules: str) -> None:
     """Let optional modules look as if they were not installed, unless they are imported already."""
     for name in modules:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+
+
+def is_kernel(command_line: Sequence[str]) -> bool:
+    """Whether a process is a kernel, by its command line."""
+    return any(program in part for part in command_line for program in _PROGRAMS)
