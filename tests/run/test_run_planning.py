@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ from worlds import AT, SITE, Given
 
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.errors import UsageError
-from tlsrunbook.evidence.data import readable_json
+from tlsrunbook.evidence.data import readable_json, utc_text
 from tlsrunbook.evidence.layout import RECORD
 from tlsrunbook.evidence.record import Record, Status
-from tlsrunbook.run.batch import ServerJob
-from tlsrunbook.run.planning import Asked, chosen_steps, jobs_for
+from tlsrunbook.run.job import ServerJob
+from tlsrunbook.run.planning import LATELY, Asked, chosen_steps, jobs_for, site_work
+from tlsrunbook.run.waves import Sizes
 from tlsrunbook.site import Site, parse_site
+from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.registry import OPTIONAL_IDS, STEP_IDS, STEPS, step_of
 
 
@@ -51,6 +54,11 @@ class Fixture:
 
     def change(self, *servers: str, hours: int = 0) -> str:
         return self.store.new_change(AT + timedelta(hours=hours), {"servers": list(servers), "ticket": "T-1"})
+
+    def verified(self, change: str, server: str, finished: str) -> None:
+        attempt = self.store.attempt(change, server, "verify", 6)
+        record = Record("london", server, "verify", change, 1, "apply", Status.UNCHANGED, "", "", "", "", {}, {}, {})
+        attempt.write(RECORD, readable_json(replace(record, finished=finished).data()))
 
 
 @pytest.fixture
@@ -93,13 +101,33 @@ def test_each_server_goes_on_with_its_open_change_and_the_others_share_a_new_one
     assert (first.about.why["ticket"], second.about.why["ticket"]) == ("T-9", "T-1")
 
 
-def test_a_finished_server_starts_anew(world: Fixture) -> None:
+def test_finished_servers_start_anew(world: Fixture) -> None:
     change = world.change("EDGE1", "EDGE2")
-    attempt = world.store.attempt(change, "EDGE1", "verify", 6)
-    record = Record("london", "EDGE1", "verify", change, 1, "apply", Status.UNCHANGED, "", "", "", "", {}, {}, {})
-    attempt.write(RECORD, readable_json(record.data()))
+    for server in ("EDGE1", "EDGE2"):
+        world.verified(change, server, utc_text(AT))
+    first, second = world.jobs()
+    assert first.change == second.change != change
+
+
+def test_a_server_that_others_have_not_followed_belongs_to_their_change_still(world: Fixture) -> None:
+    change = world.change("EDGE1", "EDGE2")
+    world.verified(change, "EDGE1", utc_text(AT - LATELY + timedelta(hours=1)))
+    assert [job.change for job in world.jobs()] == [change, change]
+    assert world.jobs("EDGE1")[0].change != change, "alone it starts anew"
+
+
+def test_a_change_that_somebody_never_finished_keeps_nobody_from_the_next_renewal(world: Fixture) -> None:
+    change = world.change("EDGE1", "EDGE2")
+    world.verified(change, "EDGE1", utc_text(AT - LATELY - timedelta(hours=1)))
     first, second = world.jobs()
     assert (first.change != change, second.change) == (True, change)
+
+
+def test_a_finished_server_does_not_join_a_change_it_was_no_part_of(world: Fixture) -> None:
+    world.verified(world.change("EDGE1"), "EDGE1", utc_text(AT))
+    newer = world.change("EDGE2", hours=1)
+    first, second = world.jobs()
+    assert (first.change != newer, second.change) == (True, newer)
 
 
 def test_a_change_that_is_named_is_taken_for_all(world: Fixture) -> None:
@@ -149,3 +177,31 @@ def test_the_six_steps_are_numbered_in_order_and_have_their_notebooks() -> None:
         "6-verify-tls.ipynb",
     ]
     assert [step.id for step in STEPS if step.verifies] == ["verify"]
+
+
+def sizes(
+    world: Fixture, steps: tuple[Step, ...] = STEPS, mode: str = "apply", waves: Sizes | None = None
+) -> list[int]:
+    wanted = Asked(steps, (), mode, "", Path("/runs"))
+    jobs = jobs_for(two_servers(), wanted, world.store, Given(), world.facts, ABOUT)
+    return [len(wave) for wave in site_work(two_servers(), jobs, waves).waves]
+
+
+def test_a_site_is_divided_as_its_policy_or_the_user_says(world: Fixture) -> None:
+    assert sizes(world) == [1, 1]
+    assert sizes(world, waves=("100%",)) == [2]
+    assert sizes(world, mode="plan") == [2]
+    assert sizes(world, STEPS[:2]) == [2], "CSRs for all servers in one go"
+
+
+def test_failures_stop_a_site_only_where_something_is_changed(world: Fixture) -> None:
+    site, jobs = two_servers(), world.jobs()
+    assert site_work(site, jobs).stop_after == site.policy.stop_after_failures == 1
+    assert site_work(site, jobs, ("100%",)).stop_after == 1
+    assert site_work(site, world.jobs(mode="plan")).stop_after == 0
+
+
+def test_the_rate_of_logons_is_the_sites_or_the_users(world: Fixture) -> None:
+    site = parse_site({**SITE, "policy": {"logons_per_minute": 30}})
+    assert site_work(site, world.jobs("EDGE1")).logons_per_minute == 30
+    assert site_work(site, world.jobs("EDGE1"), None, 5).logons_per_minute == 5

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tlsrunbook.errors import UsageError
+from tlsrunbook.evidence.data import utc_text
 from tlsrunbook.ports import Clock, EvidenceStore
-from tlsrunbook.run.batch import ServerJob
+from tlsrunbook.run.fleet import SiteWork
+from tlsrunbook.run.job import ServerJob
 from tlsrunbook.run.recording import Circumstances
+from tlsrunbook.run.waves import AT_ONCE, Sizes, sizes_for, waves_of
 from tlsrunbook.site import Site
 from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.order import prerequisites
+from tlsrunbook.steps.registry import STEP_IDS
 
 #: The one step that a rolled-back change still takes.
 ROLLBACK = "rollback"
+#: A run that goes on with a change takes servers that were finished in it so lately for done. A renewal comes later.
+LATELY = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class Asked:
         change: Change id; empty means each server's open change, else a new one.
         fresh: Always start a new change.
         runs: Folder for the evidence, absolute.
+        named: Whether the steps were asked for by name: then they are run even when they are done.
     """
 
     steps: tuple[Step, ...]
@@ -38,6 +46,7 @@ class Asked:
     change: str
     runs: Path
     fresh: bool = False
+    named: bool = False
 
 
 def jobs_for(
@@ -50,6 +59,8 @@ def jobs_for(
 ) -> list[ServerJob]:
     """Give one job per server of a site; servers without an open change share one new change.
 
+    A server that was finished lately in a change which is open for another one of them belongs to that change still.
+
     Args:
         facts: Gives what ``change.json`` says for these servers.
 
@@ -58,7 +69,9 @@ def jobs_for(
     """
     names = [site.server(name).name for name in asked.servers] or [server.name for server in site.servers]
     names = list(dict.fromkeys(names))
-    changes = {name: "" if asked.fresh else asked.change or store.open_change(name) for name in names}
+    changes = (
+        dict.fromkeys(names, asked.change) if asked.change or asked.fresh else _open_changes(store, names, clock.now())
+    )
     if asked.change:
         refuse_strangers(asked.change, change_servers(store, asked.change), names)
         if not any(step.id == ROLLBACK for step in asked.steps):
@@ -69,6 +82,23 @@ def jobs_for(
         new = store.new_change(clock.now(), facts(without))
         changes |= dict.fromkeys(without, new)
     return [_job(site, asked, store, about, name, changes[name]) for name in names]
+
+
+def _open_changes(store: EvidenceStore, names: Sequence[str], now: datetime) -> dict[str, str]:
+    """Give each server's open change; where it has none, the newest open one of the others that it finished lately."""
+    changes = {name: store.open_change(name) for name in names}
+    open_ones = sorted(filter(None, set(changes.values())), reverse=True)
+    since = utc_text(now - LATELY)
+    for name in (name for name in names if not changes[name]):
+        changes[name] = next((change for change in open_ones if _finished_since(store, change, name, since)), "")
+    return changes
+
+
+def _finished_since(store: EvidenceStore, change: str, server: str, since: str) -> bool:
+    if store.rolled_back(change, server):
+        return False
+    verified = store.latest(change, server).get(STEP_IDS[-1])
+    return bool(verified and verified.mode == "apply" and verified.status.done and verified.finished >= since)
 
 
 def refuse_rolled_back(store: EvidenceStore, change: str, server: str) -> None:
@@ -127,6 +157,7 @@ def _job(site: Site, asked: Asked, store: EvidenceStore, about: Circumstances, s
         mode=asked.mode,
         about=Circumstances(about.who, why, about.tool, site.rehearsal_of),
         after={step.id: prerequisites(site, server, step.id) for step in asked.steps},
+        named=asked.named,
     )
 
 
@@ -140,3 +171,28 @@ def chosen_steps(steps: Sequence[Step], wanted: Sequence[str], step_of: Callable
     if ROLLBACK in named:
         raise UsageError(f"{ROLLBACK} is no step of a run", todo=f"use tlsrunbook {ROLLBACK} SITE")
     return tuple(sorted(named.values(), key=lambda step: step.number)) if named else tuple(steps)
+
+
+def site_work(
+    site: Site, jobs: Sequence[ServerJob], waves: Sizes | None = None, logons_per_minute: int = 0
+) -> SiteWork:
+    """Divide the work at a site into waves.
+
+    Args:
+        site: Its policy says how large they are, and when to stop.
+        jobs: One per server, in order; all of one mode and with the same steps.
+        waves: Instead of the policy's.
+        logons_per_minute: The same.
+    """
+    if not jobs:
+        return SiteWork(site.name, ())
+    policy, by_name = site.policy, {job.server: job for job in jobs}
+    needs = {job.server: {server for step in job.step_ids for server, _ in job.after.get(step, ())} for job in jobs}
+    sizes = sizes_for(waves or policy.waves, jobs[0].step_ids, jobs[0].mode)
+    divided = waves_of(list(by_name), sizes, needs)
+    return SiteWork(
+        site=site.name,
+        waves=tuple(tuple(by_name[name] for name in wave) for wave in divided),
+        stop_after=policy.stop_after_failures if sizes is not AT_ONCE else 0,
+        logons_per_minute=logons_per_minute or policy.logons_per_minute,
+    )

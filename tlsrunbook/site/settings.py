@@ -183,11 +183,17 @@ class Policy(Table):
     )
     waves: Annotated[tuple[Wave, ...], AfterValidator(values.waves)] = Field(
         default=(1, "25%", "100%"),
-        description="Servers changed together: numbers or shares of the site, growing, the last one `100%`.",
+        description="How many servers are done after each wave: numbers, or shares of those asked for, rounded up; "
+        "growing, the last one `100%`.",
         examples=[[1, "25%", "100%"]],
     )
     stop_after_failures: Annotated[Whole, Field(ge=1)] = Field(
         default=1, description="No further server is started after this many failures.", examples=[1]
+    )
+    logons_per_minute: Annotated[Whole, Field(ge=0, le=6000)] = Field(
+        default=0,
+        description="So many servers are begun per minute at most, each with a logon. 0: no limit.",
+        examples=[30],
     )
 
     @property
