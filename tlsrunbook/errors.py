@@ -18,6 +18,8 @@
       EvidenceError                 1   a record or transcript could not be written or read
       LeaseHeld                     3   somebody else works on this server
       LeaseLost                     1   somebody else took this server over in the meantime; nothing was sent
+      NoWorker                      3   nobody at the site took the job; nothing was begun
+      WorkerLost                    4   a worker went away with a job that may have been begun
       StepStopped                   1-4 a step ended in anything but planned, unchanged or changed
 
 An error stores facts and computes its message from them, so that it survives pickling. Every one says what was wrong,
@@ -195,6 +197,20 @@ class LeaseLost(TlsRunbookError):
     """The lease of this server ran out, or somebody else took it over: nothing more is sent."""
 
     code = "lease-lost"
+
+
+class NoWorker(TlsRunbookError):
+    """Nobody at the site took the job: there is no worker, or it refused. Nothing was begun."""
+
+    code = "no-worker"
+    exit_code = 3
+
+
+class WorkerLost(TlsRunbookError):
+    """A worker went away with a job that may have been begun: look at the server before anything is sent again."""
+
+    code = "worker-lost"
+    exit_code = 4
 
 
 class StepStopped(TlsRunbookError):

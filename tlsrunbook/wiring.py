@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 MODES = ("plan", "apply")
 
+#: Names, on a worker, the outbox on the controller's computer where people find the CSRs.
+OUTBOX_VARIABLE = "TLSRUNBOOK_OUTBOX"
+
 
 def open_run(
     site: str | Path,
@@ -176,7 +179,7 @@ def authority_of(site: Site) -> Authority:
         return LabAuthority(site.rehearsal.authority)
     settings = site.authority
     if isinstance(settings, FolderAuthoritySettings):
-        return FolderAuthority(settings.outbox, settings.inbox)
+        return FolderAuthority(settings.outbox, settings.inbox, shown=os.environ.get(OUTBOX_VARIABLE, ""))
     return LabAuthority(settings.url)
 
 

@@ -46,17 +46,19 @@ class FolderAuthority:
     Args:
         outbox: Where ``<label>.csr`` is written; made when the first CSR is.
         inbox: Where a person puts the CA's reply; made together with the outbox.
+        shown: What people call the outbox, where it is a copy of one on another computer; empty: its path.
     """
 
-    def __init__(self, outbox: Path, inbox: Path) -> None:
+    def __init__(self, outbox: Path, inbox: Path, shown: str = "") -> None:
         self._outbox = outbox
         self._inbox = inbox
+        self._shown = shown or str(outbox)
         self._notes: tuple[Note, ...] = ()
 
     @property
     def name(self) -> str:
         """What people call it."""
-        return f"folder {self._outbox}"
+        return f"folder {self._shown}"
 
     @property
     def notes(self) -> tuple[Note, ...]:
@@ -82,7 +84,8 @@ class FolderAuthority:
         try:
             self._outbox.mkdir(parents=True, exist_ok=True)
             self._inbox.mkdir(parents=True, exist_ok=True)
-            return str(self._place(csr, label))
+            placed = self._place(csr, label)
+            return str(placed) if self._shown == str(self._outbox) else f"{self._shown}: {placed.name}"
         except OSError as error:
             raise AuthorityFailed(
                 f"the CSR cannot be written ({error.strerror or error})",

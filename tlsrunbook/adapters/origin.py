@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 
 from tlsrunbook.about import __version__
 
+#: Names, in a process that works for somebody on another computer, who asked for it.
+ASKED_BY_VARIABLE = "TLSRUNBOOK_ASKED_BY"
+
 
 class SystemClock:
     """The computer's clock, UTC."""
@@ -25,12 +28,14 @@ class SystemClock:
 
 
 def who() -> dict[str, str]:
-    """Give user, host and process of this run."""
+    """Give user, host and process of this run; ``asked_by`` besides where somebody elsewhere asked for it."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError, ImportError):  # ImportError: Windows without a user variable, before Python 3.13
         user = "unknown"
-    return {"user": user, "host": socket.gethostname(), "process": str(os.getpid())}
+    asked_by = os.environ.get(ASKED_BY_VARIABLE, "")
+    found = {"user": user, "host": socket.gethostname(), "process": str(os.getpid())}
+    return {**found, "asked_by": asked_by} if asked_by else found
 
 
 def tool() -> dict[str, str]:

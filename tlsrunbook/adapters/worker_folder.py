@@ -25,8 +25,10 @@ from tlsrunbook.adapters.lease import FileLease, take_lease
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.errors import EvidenceError
 from tlsrunbook.evidence.data import readable_json
-from tlsrunbook.evidence.layout import CHANGE, LEASES
+from tlsrunbook.evidence.layout import LEASES
 
+#: Of the authority, beside the site file; no change has this name.
+OUTBOX = "outbox"
 _JOB = re.compile(r"[A-Za-z0-9_-]{8,100}\Z")
 _ATTEMPT = re.compile(r"[^/]+/[^/]+/[0-9]+-[a-z-]+/attempt-[0-9]+/[^/]+\Z")
 
@@ -79,62 +81,51 @@ class ServerFolder:
             raise EvidenceError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
         return True
 
-    def lay_out(self, prior: Mapping[str, bytes], context: Mapping[str, bytes]) -> None:
-        """Make the copy of the evidence what the controller has, besides what waits to be taken.
+    def lay_out(self, prior: Mapping[str, bytes], context: Mapping[str, bytes], outbox: Mapping[str, bytes]) -> None:
+        """Make the copy of evidence and outbox what the controller has, besides what waits to be taken.
 
         Raises:
             EvidenceError: The disk refuses.
         """
         self.forget({})
-        known = {name: _sha256(content) for name, content in {**context, **prior}.items()}
-        self._note_known(known)
-        for name, content in {**context, **prior}.items():
-            path = self.store.folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                write_once(path, content)
+        both = {**context, **prior}
+        known = {name: _sha256(content) for name, content in both.items()}
+        self._note_known(known | {f"{OUTBOX}/{name}": _sha256(content) for name, content in outbox.items()})
+        for base, files in ((self.store.folder, both), (self.site_folder / OUTBOX, outbox)):
+            base.mkdir(parents=True, exist_ok=True)
+            for name, content in files.items():
+                (base / name).parent.mkdir(parents=True, exist_ok=True)
+                if not (base / name).exists():
+                    write_once(base / name, content)
 
     def lay_out_site(self, folders: Mapping[str, Mapping[str, bytes]]) -> None:
-        """Make the folders beside the site file anew. The outbox keeps what waits there.
+        """Make the folders beside the site file anew.
 
         Args:
             folders: Name of the folder -> its files.
         """
         for name, files in folders.items():
             place = self.site_folder / name
-            if name != "outbox":
-                shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(place, ignore_errors=True)
             place.mkdir(parents=True, exist_ok=True, mode=0o700)
             for file, content in files.items():
                 (place / file).write_bytes(content)
 
-    def outbox(self) -> dict[str, bytes]:
-        """Give the CSRs in the outbox, by name."""
-        place = self.site_folder / "outbox"
-        paths = sorted(place.glob("*.csr")) if place.is_dir() else []
-        return {path.name: path.read_bytes() for path in paths}
-
     def waiting(self) -> dict[str, bytes]:
-        """Give the evidence that the controller does not have, by path below the site's folder."""
+        """Give what the controller does not have: evidence by path below the site's folder, CSRs below ``outbox``."""
         known = self._read_known()
-        found = {}
-        for name in self._evidence():
-            content = (self.store.folder / name).read_bytes()
-            if known.get(name) != _sha256(content):
-                found[name] = content
-        return found
+        return {name: content for name, path in self._all() if known.get(name) != _sha256(content := path.read_bytes())}
 
     def forget(self, taken: Mapping[str, str]) -> None:
         """Take away the copies of what the controller has.
 
         Args:
-            taken: SHA-256 by path of what it has by now, besides what it had.
+            taken: SHA-256 of what it has by now, besides what it had; names as :meth:`waiting` gives them.
         """
         known = {**self._read_known(), **taken}
         self._note_known(known)
         kept = set()
-        for name in self._evidence():
-            path = self.store.folder / name
+        for name, path in self._all():
             if known.get(name) == _sha256(path.read_bytes()):
                 path.unlink()
             else:
@@ -143,6 +134,13 @@ class ServerFolder:
             if change not in kept:
                 shutil.rmtree(self.store.folder / change, ignore_errors=True)
         _prune(self.store.folder)
+
+    def _all(self) -> Iterator[tuple[str, Path]]:
+        outbox = self.site_folder / OUTBOX
+        for path in sorted(outbox.glob("*.csr")) if outbox.is_dir() else []:
+            yield f"{OUTBOX}/{path.name}", path
+        for name in self._evidence():
+            yield name, self.store.folder / name
 
     def _evidence(self) -> Iterator[str]:
         """Give the paths of evidence in attempts; hidden files and links are none."""
@@ -181,6 +179,3 @@ def _prune(folder: Path) -> None:
         if path.is_dir() and path.name != LEASES:
             with contextlib.suppress(OSError):
                 path.rmdir()
-
-
-__all__ = ["CHANGE", "ServerFolder", "servers_of"]

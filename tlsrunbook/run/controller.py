@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from tlsrunbook.errors import LeaseHeld, TlsRunbookError
+from tlsrunbook.errors import LeaseHeld, NoWorker, TlsRunbookError
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.run.begin import Begun, begin
 from tlsrunbook.run.course import Course, Undone
@@ -131,6 +131,8 @@ class Controller:
                 result = future.result()
             except LeaseHeld as error:
                 self._fleet.end(work, Ending.HELD, str(error), error.holder)
+            except NoWorker as error:
+                self._fleet.end(work, Ending.LEFT, str(error))
             except TlsRunbookError as error:
                 self._course.went_wrong(f"{work.job.site} / {work.job.server}: {error}", at=work.job.place)
                 self._fleet.end(work, Ending.FAILED, str(error))

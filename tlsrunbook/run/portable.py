@@ -22,6 +22,8 @@ from tlsrunbook.errors import EvidenceError
 Files = Mapping[str, bytes]
 
 JOB_FORMAT, RESULT_FORMAT = "tlsrunbook-job-1", "tlsrunbook-result-1"
+#: Why a worker refuses a job that it was given twice: what it left is brought back, and it is not done again.
+BEGUN_ALREADY = "begun-already"
 #: Larger than any evidence; what is larger was not made by this package.
 MAX_FILE, MAX_ALL = 64 * 1024 * 1024, 512 * 1024 * 1024
 _PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._()+@,=-]{0,119}\Z")
@@ -36,6 +38,7 @@ class PortableJob:
 
     Args:
         job: Its id, never used twice.
+        topic: Under which the worker tells of its work while it works.
         package: Version of this package.
         site: Site name.
         server: Server name.
@@ -52,10 +55,12 @@ class PortableJob:
         prior: Evidence of this change and server so far, by path below the site's folder.
         context: What else of the evidence the steps look at, by path below the site's folder; only to be read.
         outbox: CSRs of this server in the authority's outbox.
+        outbox_at: Where people find that outbox, on the controller.
         inbox: The CA's replies that may be for this server.
     """
 
     job: str
+    topic: str
     package: str
     site: str
     server: str
@@ -67,6 +72,7 @@ class PortableJob:
     why: Mapping[str, str]
     rehearsal: str
     site_file: str
+    outbox_at: str = ""
     places: Mapping[str, str] = field(default_factory=dict)
     beside: Files = field(default_factory=dict)
     prior: Files = field(default_factory=dict)
@@ -144,7 +150,7 @@ def _read(text: str, kind: type[_Portable], format_: str, what: str) -> _Portabl
 
 
 _SAME = "install the same version of tlsrunbook on the controller and on every worker"
-_TEXTS = {"job", "package", "site", "server", "change", "mode", "rehearsal", "site_file"}
+_TEXTS = {"job", "topic", "package", "site", "server", "change", "mode", "rehearsal", "site_file", "outbox_at"}
 
 
 def _value(name: str, value: Any, what: str) -> Any:
