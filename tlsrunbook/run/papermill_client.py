@@ -36,7 +36,7 @@ class RunbookClient(PapermillNotebookClient):  # type: ignore[misc]
 
     def __init__(self, manager: TruthfulManager, kernel: RunningKernel, **options: Any) -> None:
         settings = {"store_widget_state": False, "coalesce_streams": True, "iopub_timeout": _OUTPUT_SECONDS}
-        super().__init__(manager, km=kernel.manager, log=_SILENT, **{**settings, **options})
+        super().__init__(manager, km=kernel.manager, **{**settings, "log": _SILENT, **options})
         self.kc = kernel.client
         self._kernel = kernel
 

@@ -19,7 +19,7 @@ from tlsrunbook.run.kernels.words import ADOPT, BEGIN, PART, REPLY, REQUEST
 START_SECONDS = 120.0
 
 #: How long to wait for the news that the client hears the kernel's outputs; older kernels do not tell.
-_WELCOME_SECONDS = 5.0
+_WELCOME_SECONDS = 1.0
 
 #: The kernel and the engine share a computer: an answer that took longer than this does not come.
 _ANSWER_SECONDS = 60.0
@@ -90,13 +90,16 @@ class RunningKernel:
         await self.manager.cleanup_resources()
 
 
-async def started(manager: PrivateKernelManager, context: Any = None, seconds: float = START_SECONDS) -> RunningKernel:
+async def started(
+    manager: PrivateKernelManager, context: Any = None, *, seconds: float = START_SECONDS, **options: Any
+) -> RunningKernel:
     """Start a kernel and wait until it answers and its outputs are heard.
 
     Args:
         manager: Not yet started.
         context: A ZeroMQ context for the client, shared with other clients; None: one of its own.
         seconds: How long it may take.
+        options: For the process, such as ``env``.
 
     Raises:
         KernelTroubleError: It ended, or did not answer in time.
@@ -104,7 +107,8 @@ async def started(manager: PrivateKernelManager, context: Any = None, seconds: f
     if context is not None:
         manager.context = context
     with (manager.folder / "stderr").open("ab") as errors:
-        await manager.start_kernel(stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
+        streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": errors}
+        await manager.start_kernel(**streams, **options)
     client = manager.client()
     client.start_channels(stdin=False, hb=False, control=False)
     kernel = RunningKernel(manager, client, {})
