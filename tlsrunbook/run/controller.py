@@ -22,6 +22,7 @@ from tlsrunbook.run.resume import still_to_do
 _LOOK = 0.2
 _STOPPING = "stopping: the steps under way end first, and nothing new begins; once more breaks them off"
 _BREAKING_OFF = "breaking off; a change that was sent and not answered is recorded as unknown"
+_STOPPED = "the run was stopped"
 _BAD = frozenset({Status.FAILED, Status.UNKNOWN})
 
 
@@ -67,16 +68,22 @@ class Controller:
         try:
             while self._go_on():
                 self._take(self._ended())
-            return self._fleet.result(still_to_do)
+            result = self._fleet.result(still_to_do)
         finally:
             self._executor.close()
             self._beginners.shutdown()
             for work in self._fleet.works:
                 if work.lease:
                     work.lease.release()
+        for left in result.left:
+            for step in left.steps if left.why == _STOPPED else ():
+                self._course.left(Undone(left.site, left.server, step))
+        return result
 
     def _go_on(self) -> bool:
         """Start what may start; False when nothing is under way and nothing is left to do."""
+        if self._course.stopping:
+            self._fleet.close(_STOPPED)
         self._fleet.advance()
         self._go_on_with_waiting()
         self._begin_new()
@@ -93,10 +100,6 @@ class Controller:
             self._running[self._executor.submit(work.job, work.at, turns)] = work
 
     def _begin_new(self) -> None:
-        if self._course.stopping:
-            if not self._running and not self._fleet.waiting():
-                self._leave_the_rest()
-            return
         for work in self._fleet.may_begin():
             if len(self._running) >= self._executor.capacity:
                 return
@@ -105,11 +108,6 @@ class Controller:
                 pace.begin()
                 work.state = "under way"
                 self._running[self._beginners.submit(self._begin, work.job, self._tell)] = work
-
-    def _leave_the_rest(self) -> None:
-        for work in self._fleet.give_up("the run was stopped"):
-            for step in still_to_do(work.job):
-                self._course.left(Undone(work.job.site, work.job.server, step))
 
     def _ended(self) -> set[Future[Any]]:
         """Wait for an end, or a little while; a request to stop is told, and a second one breaks off what runs."""
@@ -162,6 +160,7 @@ class Controller:
             return
         if work.lease:
             work.lease.release()
+            work.lease = None
         self._fleet.end(work, *self._judged(work))
 
     def _judged(self, work: Work) -> tuple[Ending, str]:
@@ -175,4 +174,4 @@ class Controller:
         stopped = next((record for record in last.values() if record.status not in GOES_ON), None)
         if stopped:
             return Ending.STOPPED, f"{stopped.step} {stopped.status.value}: {stopped.summary}"
-        return Ending.LEFT, "the run was stopped"
+        return Ending.LEFT, _STOPPED

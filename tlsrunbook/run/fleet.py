@@ -63,6 +63,7 @@ class _Site:
     work: SiteWork
     waves: list[list[Work]]
     open: int = 0  # how many waves were begun
+    ended: int = 0  # how many of them have ended
     closed: str = ""  # why no further server begins
 
     @property
@@ -74,13 +75,18 @@ class _Site:
         return self.waves[self.open - 1] if self.open else []
 
     @property
+    def unlike(self) -> list[Work]:
+        """The servers of the wave that did not end as wanted."""
+        return [work for work in self.wave if work.ending is not Ending.DONE]
+
+    @property
     def resting(self) -> bool:
-        """Whether nobody of the wave under way is at work or may begin."""
-        return all(work.state == "ended" for work in self.wave)
+        """Whether nobody is at work, and nobody of the wave may begin."""
+        return all(work.state == "ended" or (self.closed and work.state == "new") for work in self.wave)
 
     @property
     def done(self) -> bool:
-        return self.open == len(self.waves) and all(work.ending is Ending.DONE for work in self.works)
+        return self.ended == len(self.waves) and not self.unlike
 
     @property
     def failures(self) -> int:
@@ -108,28 +114,37 @@ class Fleet:
         return (work for site in self._sites for work in site.works)
 
     def advance(self) -> None:
-        """Begin the waves whose time has come, and close the sites whose wave did not end as wanted."""
-        for at, site in enumerate(self._sites):
-            while site.resting and not site.closed and not site.done:
-                self._next_wave(site)
-            if site.closed and site.resting and any(work.state == "new" for work in site.works):
-                self._leave(site, site.closed)
+        """Begin the waves whose time has come, and leave the servers that no wave will come to any more."""
+        before: _Site | None = None  # in whose way the others are, where sites come one by one
+        for site in self._sites:
+            if before is None:
+                self._move(site)
+            elif before.closed and before.resting and not site.closed:
+                site.closed = f"{before.work.site} is not done, and sites come one by one"
+            if site.closed and site.resting:
+                self._leave(site)
             if self._one_by_one and not site.done:
-                if site.closed and site.resting:
-                    self._leave_sites(self._sites[at + 1 :], site.work.site)
+                before = before or site
+
+    def _move(self, site: _Site) -> None:
+        while site.resting:
+            if site.ended < site.open:
+                self._end_wave(site)
+            elif site.open < len(site.waves) and not site.closed:
+                site.open += 1
+                self._tell_wave(site, "begun", "")
+            else:
                 return
 
-    def _next_wave(self, site: _Site) -> None:
-        unlike = [work for work in site.wave if work.ending is not Ending.DONE]
-        if site.open:
-            text = "; ".join(f"{work.job.server}: {work.why or work.ending}" for work in unlike[:5])
-            self._tell_wave(site, "stopped" if unlike else "done", text)
+    def _end_wave(self, site: _Site) -> None:
+        if site.closed:
+            self._leave(site)
+        site.ended, unlike = site.open, site.unlike
+        text = "; ".join(f"{work.job.server}: {work.why or work.ending}" for work in unlike[:5])
+        text += f" and {len(unlike) - 5} more" if len(unlike) > 5 else ""
+        self._tell_wave(site, "stopped" if unlike else "done", text)
         if unlike:
-            more = f" and {len(unlike) - 5} more" if len(unlike) > 5 else ""
-            site.closed = f"wave {site.open} of {len(site.waves)} is not done ({text}{more})"
-        elif site.open < len(site.waves):
-            site.open += 1
-            self._tell_wave(site, "begun", "")
+            site.closed = site.closed or f"wave {site.open} of {len(site.waves)} is not done ({text})"
 
     def _tell_wave(self, site: _Site, state: str, text: str) -> None:
         servers = tuple(work.job.server for work in site.wave)
@@ -137,13 +152,7 @@ class Fleet:
 
     def may_begin(self) -> list[Work]:
         """Give the servers that have not begun and may, as far as waves and failures go."""
-        return [
-            work
-            for site in self._sites
-            if not site.closed
-            for work in site.wave
-            if work.state == "new" and (site.work.stop_after == 0 or site.failures < site.work.stop_after)
-        ]
+        return [work for site in self._sites if not site.closed for work in site.wave if work.state == "new"]
 
     def waiting(self) -> list[Work]:
         """Give the servers that have begun and wait for their turn."""
@@ -162,30 +171,17 @@ class Fleet:
         self._tell(ServerEvent(job.site, job.server, state, why, job.step_ids, {"ending": ending.value, **work.facts}))
         site = next(one for one in self._sites if one.work.site == job.site)
         if not site.closed and 0 < site.work.stop_after <= site.failures:
-            limit = site.work.stop_after
-            site.closed = f"{site.failures} server(s) failed, and no further one begins after {limit}"
-            for other in [one for one in site.wave if one.state == "new"]:
-                self.end(other, Ending.LEFT, site.closed)
+            site.closed = f"{site.failures} server(s) failed, and no further one begins after {site.work.stop_after}"
 
-    def _leave(self, site: _Site, why: str) -> None:
-        for work in site.works:
-            if work.state == "new":
-                self.end(work, Ending.LEFT, why)
-
-    def _leave_sites(self, sites: Sequence[_Site], first: str) -> None:
-        for site in sites:
-            if not site.closed:
-                site.closed = f"{first} is not done, and sites come one by one"
-                self._leave(site, site.closed)
-
-    def give_up(self, why: str) -> list[Work]:
-        """End every server that has not begun, and give them."""
-        left = [work for work in self.works if work.state == "new"]
+    def close(self, why: str) -> None:
+        """Let no further server begin, anywhere."""
         for site in self._sites:
             site.closed = site.closed or why
-        for work in left:
-            self.end(work, Ending.LEFT, why)
-        return left
+
+    def _leave(self, site: _Site) -> None:
+        for work in site.works:
+            if work.state == "new":
+                self.end(work, Ending.LEFT, site.closed)
 
     def result(self, still_to_do: Callable[[ServerJob], tuple[str, ...]]) -> RunResult:
         """Give how the run ended.

@@ -25,4 +25,4 @@ class Pace:
 
     def begin(self) -> None:
         """Count one that begins now."""
-        self._next = max(self._next, self._clock()) + self._between
+        self._next = max(self._next + self._between, self._clock())
