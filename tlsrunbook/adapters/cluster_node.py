@@ -115,6 +115,7 @@ class WorkerPlace:
     """Where and for what workers work.
 
     Args:
+        scheduler: Its address.
         site: Its name.
         count: Servers worked on at once: as many processes, of one thread each.
         folder: The workers' own, private; what they have not handed over yet lies there.
@@ -123,6 +124,7 @@ class WorkerPlace:
         ports: ``first:last`` for the processes to listen on; empty: any.
     """
 
+    scheduler: str
     site: str
     count: int
     folder: Path
@@ -151,7 +153,7 @@ async def serve_workers(config: NodeConfig, place: WorkerPlace, tell: Callable[[
             nannies = []
             for _ in range(place.count):
                 nanny = Nanny(
-                    config.scheduler,
+                    place.scheduler,
                     nthreads=1,
                     resources={resource_of(place.site): 1},
                     memory_limit=0,

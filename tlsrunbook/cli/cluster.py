@@ -10,9 +10,7 @@ import typer
 from tlsrunbook.cli.common import make_console, say
 from tlsrunbook.errors import UsageError
 
-cluster = typer.Typer(
-    no_args_is_help=True, help="Workers at the sites, for run --executor (needs tlsrunbook[cluster])."
-)
+cluster = typer.Typer(no_args_is_help=True, help="Workers at the sites, for run --executor; needs the extra 'cluster'.")
 
 ConfigArgument = Annotated[
     Path, typer.Argument(metavar="CONFIG", help="The part's cluster.yaml, or its folder.", show_default=False)
@@ -20,7 +18,8 @@ ConfigArgument = Annotated[
 
 _TRUST = (
     "Dask checks that a certificate is of this CA, and neither names nor roles: whoever holds a certificate and key of "
-    "it can run code on every worker, as the user it runs as. Use the CA for nothing else; take ca-key.pem off this host."
+    "it can run code on every worker and on the controller, as the user it runs as. Use the CA for nothing else, and "
+    "take ca-key.pem off this host."
 )
 _WINDOWS = "On Windows, key files have the access list of their folder: see that only you are on it."
 
@@ -86,6 +85,9 @@ def worker(
     config: ConfigArgument,
     site: Annotated[str, typer.Option("--site", metavar="NAME", help="The site it works for.")],
     count: Annotated[int, typer.Option("--workers", min=1, max=256, help="Servers worked on at once.")] = 4,
+    scheduler: Annotated[
+        str, typer.Option("--scheduler", metavar="HOST[:PORT]", help="Another one than CONFIG says.")
+    ] = "",
     work: Annotated[
         Path | None, typer.Option("--work", metavar="DIR", help="The workers' own folder; else beside CONFIG.")
     ] = None,
@@ -103,11 +105,14 @@ def worker(
     """Run the workers of a site, until Ctrl-C."""
     import asyncio
 
+    from tlsrunbook.adapters.cluster_config import scheduler_address
+
     node = _node()
     console = make_console()
     read = node.read_config(config, "worker")
     folder = (work or read.path.absolute().parent / "work").absolute()
-    place = node.WorkerPlace(site, count, folder, credentials.absolute() if credentials else None, host, ports)
+    address = scheduler_address(scheduler) if scheduler else read.scheduler
+    place = node.WorkerPlace(address, site, count, folder, credentials.absolute() if credentials else None, host, ports)
     asyncio.run(node.serve_workers(read, place, lambda line: say(console, line)))
 
 
