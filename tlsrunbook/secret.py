@@ -16,7 +16,9 @@ _known: set[str] | None = None
 
 
 def remember_values(values: Iterable[str] = ()) -> None:
-    """Remember these and from now on every secret of this process, so that a kernel keeps them out of what it shows."""
+    """Remember these, and from now on all that :func:`remembered` is told of, so that a kernel can keep them out of
+    what it shows.
+    """
     global _known  # noqa: PLW0603 - one process, one kernel
     _known = (_known or set()).union(values)
 
@@ -24,6 +26,16 @@ def remember_values(values: Iterable[str] = ()) -> None:
 def known_values() -> frozenset[str]:
     """Give the secrets that this process has held; none where nobody asked to remember them."""
     return frozenset(_known or ())
+
+
+def remembered(secret: Secret) -> Secret:
+    """Give the same secret, and remember its value where this process was asked to.
+
+    For what people must not read; what is wrapped as a secret only because it may contain one is too long to look for.
+    """
+    if _known is not None:
+        _known.add(secret.reveal())
+    return secret
 
 
 def passwords_in(environment: Mapping[str, str]) -> frozenset[str]:
@@ -46,8 +58,6 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
-        if _known is not None:
-            _known.add(value)
 
     def reveal(self) -> str:
         """Give the text itself. Call it only where it goes onto the wire."""
@@ -123,3 +133,6 @@ class Credential:
     name: str
     user: str
     password: Secret
+
+    def __post_init__(self) -> None:
+        remembered(self.password)

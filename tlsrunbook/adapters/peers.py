@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable
 
 from tlsrunbook.ports import Shell
-from tlsrunbook.secret import Secret
+from tlsrunbook.secret import Secret, remembered
 
 #: Random bytes of a one-time password: as many as an AES-256 key has.
 _ENTROPY = 32
@@ -31,7 +31,7 @@ class SitePeers:
 
     def one_time_password(self) -> Secret:
         """Make a new random password, which exists in memory only."""
-        return Secret(secrets.token_urlsafe(_ENTROPY))
+        return remembered(Secret(secrets.token_urlsafe(_ENTROPY)))
 
     def close(self) -> None:
         """End every PowerShell that was given. Never raises."""

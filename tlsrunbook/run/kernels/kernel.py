@@ -32,11 +32,15 @@ OPTIONS = ("--HistoryManager.enabled=False",)
 class DiscreetSession(Session):
     """Masks, in all that leaves the kernel, every secret that this process has ever held."""
 
+    _masks: tuple[int, Redaction] = (0, Redaction(()))
+
     def serialize(self, msg: dict[str, Any], ident: list[bytes] | bytes | None = None) -> list[bytes]:
         """See jupyter_client's ``Session``."""
         values = known_values()
-        if values and isinstance(msg.get("content"), dict):
-            msg = {**msg, "content": Redaction(values).data(msg["content"])}
+        if len(values) != self._masks[0]:  # none is ever forgotten
+            self._masks = len(values), Redaction(values)
+        if self._masks[1] and isinstance(msg.get("content"), dict):
+            msg = {**msg, "content": self._masks[1].data(msg["content"])}
         return super().serialize(msg, ident)
 
 
