@@ -40,13 +40,13 @@ class LabProcess:
         """Its process id."""
         return self._process.pid or 0
 
-    def ask(self, what: str, *arguments: Any) -> Any:
+    def ask(self, what: str, *arguments: Any, **named: Any) -> Any:
         """Call a method of :class:`Served` over there.
 
         Raises:
             RuntimeError: It failed, or does not answer.
         """
-        self._pipe.send((what, arguments))
+        self._pipe.send((what, arguments, named))
         return self._answer()
 
     def write_site_files(self, folder: Path) -> tuple[Path, ...]:
@@ -99,7 +99,9 @@ class Served:
 
     def __init__(self, lab: Any) -> None:
         self._lab = lab
-        self._stations = {(site.name, one.name): lab.station(site.name, one.name) for site in lab.plan for one in site.servers}
+        self._stations = {
+            (site.name, one.name): lab.station(site.name, one.name) for site in lab.plan for one in site.servers
+        }
 
     def write_site_files(self, folder: Path) -> tuple[Path, ...]:
         """See :meth:`tlsrunbook.lab.lab.Lab.write_site_files`."""
@@ -129,30 +131,25 @@ class Served:
         """End all faults."""
         self._lab.faults.clear()
 
-    def profile(self, on: bool) -> str:
-        """Begin to profile the lab's loop, or end and give the report."""
-        import cProfile  # noqa: PLC0415
-        import io  # noqa: PLC0415
-        import pstats  # noqa: PLC0415
+    def requests(self) -> int:
+        """Give how many WinRM requests came in on all servers together."""
+        return sum(station.winrm.counters.requests for station in self._stations.values())
 
-        loop = self._lab._running.loop.loop  # noqa: SLF001
-        import asyncio
+    def await_requests(self, count: int, seconds: float) -> bool:
+        """Wait until so many WinRM requests have come in; False when they did not in time."""
+        end = time.monotonic() + seconds
+        while self.requests() < count:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(0.001)
+        return True
 
-        async def begin():
-            self._prof = cProfile.Profile(time.thread_time)
-            self._prof.enable()
-
-        async def end():
-            self._prof.disable()
-
-        asyncio.run_coroutine_threadsafe(begin() if on else end(), loop).result()
-        if on:
-            return ""
-        out = io.StringIO()
-        stats = pstats.Stats(self._prof, stream=out)
-        stats.sort_stats("tottime").print_stats(35)
-        stats.sort_stats("cumtime").print_stats(70)
-        return out.getvalue()
+    def break_winrm(self, name: str, *, restart: bool) -> None:
+        """Drop all connections to a server's WinRM and refuse new ones; with ``restart`` its shells are gone too."""
+        self._lab.faults.set(f"winrm-refused@{name}")
+        for (_, server), station in self._stations.items():
+            if server == name:
+                self._lab.on_loop(station.winrm.vanish if restart else station.winrm.hang_up)
 
 
 def _serve(pipe: Connection, quick_keys: int, world: dict[str, Any]) -> None:
@@ -166,9 +163,9 @@ def _serve(pipe: Connection, quick_keys: int, world: dict[str, Any]) -> None:
         served = Served(lab)
         pipe.send((True, lab.site_names))
         while True:
-            what, arguments = pipe.recv()
+            what, arguments, named = pipe.recv()
             try:
-                answer = True, getattr(served, what)(*arguments)
+                answer = True, getattr(served, what)(*arguments, **named)
             except Exception as error:  # noqa: BLE001  # told to whoever asked
                 answer = False, f"{type(error).__name__}: {error}"
             pipe.send(answer)

@@ -132,6 +132,14 @@ class Lab:
         station = self.station(site, name)
         return Reach(self._listen, station.winrm.port, station.smtp.endpoint)
 
+    def on_loop(self, act: Callable[[], None]) -> None:
+        """Call something that belongs to the lab's event loop, and wait for it."""
+
+        async def acting() -> None:
+            act()
+
+        self._now().loop.run(acting())
+
     def answer_all(self) -> None:
         """Let the CA answer the orders that it was told to keep waiting."""
         self._now().authority.desk.answer_all()

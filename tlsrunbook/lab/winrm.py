@@ -151,11 +151,15 @@ class WinrmEndpoint:
         if server is not None:
             await server.shutdown(0.1)
 
-    def vanish(self) -> None:
-        """Drop every connection and every shell, as a restart of the server does; the port goes on listening."""
+    def hang_up(self) -> None:
+        """Drop every connection, as a network does that breaks; shells and what runs in them stay."""
         for connection in self._web.connections if self._web is not None else []:
             if connection.transport is not None:
                 connection.transport.abort()
+
+    def vanish(self) -> None:
+        """Drop every connection and every shell, as a restart of the server does; the port goes on listening."""
+        self.hang_up()
         self._service.shells.clear()
 
     def _faults_changed(self) -> None:
