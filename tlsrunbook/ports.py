@@ -9,47 +9,24 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tlsrunbook.evidence.record import Record
-from tlsrunbook.exchange.command import Greeting, Pipeline, Reply
+from tlsrunbook.exchange.shell import Shell
 from tlsrunbook.exchange.state_data import Memory
 from tlsrunbook.secret import Credential, Secret
 from tlsrunbook.smtp.facts import ProbeFacts
 
-
-class Shell(Protocol):
-    """One PowerShell on one server, with Exchange's cmdlets loaded. Not for use by two threads at once.
-
-    The first call of :meth:`open` or :meth:`run` connects.
-    """
-
-    def open(self) -> Greeting:
-        """Connect, load Exchange, and tell what the server can. Repeated calls give the same greeting.
-
-        Raises:
-            ConnectionFailed: Or one of its kinds (logon, trust).
-            CommandFailed: Exchange's cmdlets could not be loaded.
-            DecodeError: The answer was not understood.
-        """
-
-    def run(self, pipeline: Pipeline) -> Reply:
-        """Run one or two commands, exactly once.
-
-        Raises:
-            SessionLost: The session ended while only reading.
-            OutcomeUnknown: The session ended after a change was sent.
-            DecodeError: The answer was not understood.
-        """
-
-    def read(self, *pipelines: Pipeline) -> tuple[Reply, ...]:
-        """Run pipelines that only read, in order. They travel together, which saves the way there and back for each.
-
-        Raises:
-            SessionLost: The session ended.
-            DecodeError: An answer was not understood.
-            ValueError: One of them changes something.
-        """
-
-    def close(self) -> None:
-        """End the PowerShell and the session, whatever state they are in. Never raises."""
+__all__ = [
+    "Attempt",
+    "Authority",
+    "Clock",
+    "EvidenceStore",
+    "Lease",
+    "Note",
+    "Peers",
+    "Prober",
+    "Resolver",
+    "Shell",
+    "Vault",
+]
 
 
 class Peers(Protocol):
@@ -270,6 +247,9 @@ class EvidenceStore(Protocol):
 
     def attempts(self, change: str, server: str = "*") -> Iterator[Attempt]:
         """Give the attempts of a change, by server, step and number."""
+
+    def sweep(self, change: str, server: str) -> None:
+        """Remove what writers left half written that were killed. Call it only while holding the server's lease."""
 
     def record(self, attempt: Attempt) -> Record | None:
         """Read an attempt's record; None while it has none."""

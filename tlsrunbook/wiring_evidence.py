@@ -14,6 +14,7 @@ from tlsrunbook.adapters.archive import SiteArchive
 from tlsrunbook.adapters.export import verify_text, write_export
 from tlsrunbook.adapters.keys import load_signer
 from tlsrunbook.adapters.origin import SystemClock, tool, who
+from tlsrunbook.adapters.parts import sweep_dead
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.adapters.timestamp import stamp, stamped_at, timestamp_url
 from tlsrunbook.errors import EvidenceError, TlsRunbookError
@@ -21,6 +22,7 @@ from tlsrunbook.evidence import chain, dsse, rollup
 from tlsrunbook.evidence.chain import Flaw, Verdict
 from tlsrunbook.evidence.data import utc_text
 from tlsrunbook.evidence.dsse import PublicKey, Signer
+from tlsrunbook.evidence.report_facts import RUNNING
 from tlsrunbook.evidence.statement import (
     CHAIN_FILE,
     KEY_FILE,
@@ -30,7 +32,7 @@ from tlsrunbook.evidence.statement import (
     seal_folder,
 )
 from tlsrunbook.ports import EvidenceStore
-from tlsrunbook.run.reporting import ReportInfo, write_report
+from tlsrunbook.run.reporting import ReportInfo, remove_live_report, write_live_report, write_report
 from tlsrunbook.run.sealing import About, SealedInfo, seal
 
 __all__ = [
@@ -38,8 +40,10 @@ __all__ = [
     "SealedInfo",
     "change_rows",
     "change_shown",
+    "end_live_report",
     "export_site",
     "flaw_lines",
+    "live_report",
     "load_signer",
     "report_change",
     "seal_site",
@@ -64,6 +68,7 @@ def seal_site(store: EvidenceStore, signer: Signer, what: str, about: About) -> 
     Raises:
         EvidenceError: A file cannot be read, or the disk refuses.
     """
+    sweep_dead(store.folder)
     return seal(SiteArchive(store.folder), signer, what, about, SystemClock())
 
 
@@ -162,6 +167,24 @@ def report_change(store: EvidenceStore, change: str, outcome: str = "") -> Path:
     seals = [_seal_data(verdict, number) for number in rollup.seals_by_change(verdict).get(change, [])]
     made = utc_text(SystemClock().now())
     return write_report(store, change, ReportInfo(made=made, package=__version__, outcome=outcome, seals=seals))
+
+
+def live_report(store: EvidenceStore, change: str, refresh: int) -> Path:
+    """Write the page of a change that is under way; see :func:`end_live_report`.
+
+    Args:
+        refresh: Seconds after which a browser loads it again.
+
+    Raises:
+        EvidenceError: The disk refuses, or a record cannot be read.
+    """
+    made = utc_text(SystemClock().now())
+    return write_live_report(store, change, ReportInfo(made, __version__, RUNNING, refresh=refresh))
+
+
+def end_live_report(store: EvidenceStore, change: str) -> None:
+    """Take that page away."""
+    remove_live_report(store, change)
 
 
 def change_shown(folder: Path) -> dict[str, Any]:

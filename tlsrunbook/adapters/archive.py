@@ -6,12 +6,12 @@ import contextlib
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from tlsrunbook.adapters.parts import part_of
 from tlsrunbook.errors import EvidenceError
 from tlsrunbook.evidence.chain import Contents
 from tlsrunbook.evidence.layout import LEASES, RECORD, TRANSCRIPT
@@ -31,7 +31,7 @@ _BLOCK = 1 << 18
 _NUMBER = re.compile(r"[0-9]{4,18}\Z")
 _LATER = re.compile(rf"{SEALS}/[0-9]{{4,18}}/{re.escape(TIMESTAMP_FILE)}\Z")
 #: What a writer leaves that was killed; it was never evidence.
-_LEFT_OVER = re.compile(r"\.(.+\.part|\d-[a-z-]+\.ipynb)\Z")
+_LEFT_OVER = re.compile(r"\.(.+\.part|\d-[a-z-]+\.ipynb|now)\Z")
 
 
 class SiteArchive:
@@ -100,7 +100,7 @@ class SiteArchive:
             EvidenceError: The disk refuses.
         """
         place = self.folder / seal_folder(number)
-        part = place.with_name(f".{place.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+        part = part_of(place)
         try:
             part.mkdir(parents=True)
             for name, content in files.items():

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tlsrunbook.adapters.parts import part_of
 from tlsrunbook.errors import EvidenceError
 from tlsrunbook.evidence.layout import RECORD, TRANSCRIPT
 
@@ -21,7 +21,7 @@ def write_once(path: Path, content: bytes) -> None:
     Raises:
         EvidenceError: Something of this name is there already, or the disk refuses.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    part = part_of(path)
     try:
         with part.open("xb") as file:
             file.write(content)

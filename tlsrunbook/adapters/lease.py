@@ -22,6 +22,7 @@ from typing import Any
 import psutil
 
 from tlsrunbook.adapters.attempt_folder import write_once
+from tlsrunbook.adapters.parts import part_of
 from tlsrunbook.errors import EvidenceError, LeaseHeld, LeaseLost
 from tlsrunbook.evidence.data import readable_json, utc_text
 from tlsrunbook.evidence.layout import LEASES
@@ -72,7 +73,7 @@ class FileLease:
                 self._over.set()
                 return
             facts = {**self._facts, "until": _until(datetime.now(UTC))}
-            part = self._path.with_name(f".{self._path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+            part = part_of(self._path)
             with contextlib.suppress(OSError):  # tried again soon; until then it holds
                 part.write_bytes(readable_json(facts))
                 part.replace(self._path)

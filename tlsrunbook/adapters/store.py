@@ -14,6 +14,7 @@ from typing import Any
 from tlsrunbook.adapters.attempt_folder import AttemptFolder, write_once
 from tlsrunbook.adapters.lease import FileLease, JoinedLease, holder_of, take_lease
 from tlsrunbook.adapters.memory import read_memory
+from tlsrunbook.adapters.parts import sweep_all
 from tlsrunbook.errors import EvidenceError, UsageError
 from tlsrunbook.evidence.data import readable_json, utc_text
 from tlsrunbook.evidence.layout import AFTER, BEFORE, CHANGE, LEASES, PLAN
@@ -168,6 +169,10 @@ class RunStore:
         for folder in sorted(folders, key=lambda path: (path.parts[-3], path.parts[-2], int(path.name.split("-")[1]))):
             step = folder.parent.name.split("-", 1)[1]
             yield AttemptFolder(folder, change, folder.parent.parent.name, step, int(folder.name.split("-")[1]))
+
+    def sweep(self, change: str, server: str) -> None:
+        """Remove what writers left half written that were killed. Call it only while holding the server's lease."""
+        sweep_all(self.folder / change / server)
 
     def record(self, attempt: Attempt) -> Record | None:
         """Read an attempt's record; None while it has none.

@@ -60,6 +60,7 @@ def _caught_up(job: ServerJob, lease: Lease, tell: Tell) -> tuple[Record, ...]:
         text = f"taken over from {who.get('user')} on {who.get('host')} ({who.get('what')}), who never gave it back"
         tell(ServerEvent(job.site, job.server, "taken-over", text, facts=dict(who)))
     records = reconcile(job.store, job.change, job.server, job.about)
+    job.store.sweep(job.change, job.server)
     file_leftovers(job)
     for record in records:
         text = f"{record.step} had broken off: {record.summary}"

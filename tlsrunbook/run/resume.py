@@ -59,7 +59,10 @@ def nothing_left(job: ServerJob) -> bool:
     Raises:
         EvidenceError: A record cannot be read.
     """
-    return not remaining(job) and not any(job.store.record(one) is None for one in _attempts(job))
+    if remaining(job) or any(job.store.record(one) is None for one in _attempts(job)):
+        return False
+    # A runner that was killed after the last record has not filed the notebook, and may have left half a file.
+    return not any((job.store.folder / job.change / job.server).rglob(".*"))
 
 
 def file_leftovers(job: ServerJob) -> tuple[str, ...]:
