@@ -35,14 +35,39 @@ class Conflict:
     files: Files
 
 
-def of_servers(files: Files) -> dict[tuple[str, str], dict[str, bytes]]:
-    """Sort files by change and server; what has no such place comes under two empty names."""
+def of_servers(files: Files, where: str) -> dict[tuple[str, str], dict[str, bytes]]:
+    """Sort files by change and server.
+
+    Args:
+        files: By path below the site's folder.
+        where: For the error.
+
+    Raises:
+        EvidenceError: One is not in an attempt's folder.
+    """
     sorted_: dict[tuple[str, str], dict[str, bytes]] = {}
     for name, content in files.items():
-        change, _, rest = name.partition("/")
-        server, _, below = rest.partition("/")
-        sorted_.setdefault((change, server) if below else ("", ""), {})[name] = content
+        place = _place(name, where)
+        sorted_.setdefault((place["change"], place["server"]), {})[name] = content
     return sorted_
+
+
+def _place(name: str, where: str) -> dict[str, str]:
+    """Take a path in an attempt's folder apart.
+
+    Raises:
+        EvidenceError: It is none.
+    """
+    found = _PLACE.fullmatch(name)
+    if not found or not safe_name(name):
+        raise EvidenceError(f"{name!r} is no evidence of a step", where=where, todo=_TODO)
+    try:
+        step = step_of(found["step"])
+    except TlsRunbookError as error:
+        raise EvidenceError(f"{name!r} is of no step", where=where, todo=_TODO) from error
+    if str(step.number) != found["number"]:
+        raise EvidenceError(f"{name!r} is of no step", where=where, todo=_TODO)
+    return found.groupdict()
 
 
 def file_returned(store: EvidenceStore, change: str, server: str, files: Files) -> tuple[Conflict, ...]:
@@ -82,17 +107,11 @@ def _checked(store: EvidenceStore, change: str, server: str, name: str, content:
     Raises:
         EvidenceError: It does not.
     """
-    found = _PLACE.fullmatch(name)
-    if not found or not safe_name(name) or (found["change"], found["server"]) != (change, server):
+    place = _place(name, _where(store, change))
+    if (place["change"], place["server"]) != (change, server):
         raise EvidenceError(f"{name!r} is no evidence of {server}", where=_where(store, change), todo=_TODO)
-    try:
-        step = step_of(found["step"])
-    except TlsRunbookError as error:
-        raise EvidenceError(f"{name!r} is of no step", where=_where(store, change), todo=_TODO) from error
-    if str(step.number) != found["number"]:
-        raise EvidenceError(f"{name!r} is of no step", where=_where(store, change), todo=_TODO)
-    if found["file"] == RECORD:
-        _check_record(store, found.groupdict(), content)
+    if place["file"] == RECORD:
+        _check_record(store, place, content)
     return name.rpartition("/")[0]
 
 

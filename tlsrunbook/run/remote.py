@@ -145,8 +145,8 @@ class RemoteExecutor:
             self._left(job, steps)
             return [], False
         taken = self._taken(job, name, delivered)
-        if isinstance(taken, WorkerLost):
-            return [self._lost(job, heard.under_way, taken)], False
+        if isinstance(taken, WorkerLost):  # whatever was told while it worked does not count
+            return [self._lost(job, steps[0], taken)], False
         for record in taken.records:
             heard.ended(record)
         goes_on = not taken.stopped and all(record.status in GOES_ON for record in taken.records)

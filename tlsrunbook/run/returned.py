@@ -44,12 +44,11 @@ def take_evidence(job: ServerJob, result: PortableResult, course: Course) -> Tak
         course: Gets what stands in no record.
 
     Raises:
-        EvidenceError: What came for the job's own change does not belong there; then nothing of that was filed.
+        EvidenceError: A file is no evidence of a step, or what came for the job's own change does not belong there; then
+            nothing was filed.
     """
     taken = Taken(csrs={name: sha256(content) for name, content in result.outbox.items()})
-    sorted_ = of_servers(result.files)
-    if ("", "") in sorted_:
-        raise EvidenceError(f"{next(iter(sorted_['', '']))!r} is no evidence", where=f"{job.site} / {job.server}")
+    sorted_ = of_servers(result.files, f"{job.site} / {job.server}")
     own = sorted_.pop((job.change, job.server), {})
     records = tuple(_record(job, name, own) for name in result.records)
     _file(job, job.change, job.server, own, taken, course)
