@@ -44,7 +44,7 @@ def take_evidence(job: ServerJob, result: PortableResult, course: Course) -> Tak
         course: Gets what stands in no record.
 
     Raises:
-        EvidenceError: A file is no evidence of a step, or what came for the job's own change does not belong there; then
+        EvidenceError: A file is no evidence of a step, or what came for the job's change does not belong there; then
             nothing was filed.
     """
     taken = Taken(csrs={name: sha256(content) for name, content in result.outbox.items()})
