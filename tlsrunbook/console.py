@@ -1,13 +1,9 @@
-"""What the command line shows: a live server x step matrix on a terminal, plain lines elsewhere, tables at the end."""
+"""What the command line shows when it has ended: tables, and what somebody has to look at."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,10 +13,11 @@ from tlsrunbook.evidence.display import SIGNS, shown
 from tlsrunbook.evidence.record import Record, Status
 
 if TYPE_CHECKING:
-    from tlsrunbook.run.batch import Event
     from tlsrunbook.run.check import CheckRow
+    from tlsrunbook.run.now import ServerNow
 
-_STYLES = {
+#: How a status looks.
+STYLES = {
     Status.PLANNED: "cyan",
     Status.UNCHANGED: "green",
     Status.CHANGED: "bold green",
@@ -34,74 +31,7 @@ _STYLES = {
 
 def status_text(status: Status) -> Text:
     """Give a status with its sign and colour."""
-    return Text(f"{SIGNS[status]} {status.value}", style=_STYLES[status])
-
-
-class Matrix(AbstractContextManager["Matrix"]):
-    """Servers down, steps across; refreshed while they run.
-
-    Args:
-        rows: Site and server, in order.
-        steps: Step ids, in order.
-    """
-
-    def __init__(self, console: Console, rows: Sequence[tuple[str, str]], steps: Sequence[str]) -> None:
-        from rich.live import Live  # noqa: PLC0415 - only a run needs it
-
-        self._console = console
-        self._rows = rows
-        self._steps = steps
-        self._cells: dict[tuple[str, str, str], Status | float] = {}
-        self._lock = threading.Lock()
-        self._live = (
-            Live(get_renderable=self.table, console=console, refresh_per_second=8) if console.is_terminal else None
-        )
-
-    def __enter__(self) -> Self:
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
-
-    def tell(self, event: Event) -> None:
-        """Take an event of the run; safe from any thread."""
-        with self._lock:
-            key = (event.site, event.server, event.step)
-            self._cells[key] = event.record.status if event.record else time.monotonic()
-        if not self._live:
-            self._console.print(_line(event), highlight=False, markup=False, soft_wrap=True)
-
-    def table(self) -> Table:
-        """Give the matrix as it is now."""
-        table = Table(box=None, pad_edge=False)
-        table.add_column("server", no_wrap=True)
-        for step in self._steps:
-            table.add_column(step, no_wrap=True)
-        with self._lock:
-            for site, server in self._rows:
-                cells = [self._cell(self._cells.get((site, server, step))) for step in self._steps]
-                table.add_row(f"{site} / {server}", *cells)
-        return table
-
-    @staticmethod
-    def _cell(value: Status | float | None) -> Text:
-        if value is None:
-            return Text("·", style="dim")
-        if isinstance(value, Status):
-            return status_text(value)
-        return Text(f"▸ {time.monotonic() - value:.0f} s", style="blue")
-
-
-def _line(event: Event) -> str:
-    at = datetime.now(UTC).strftime("%H:%M:%SZ")
-    if event.record is None:
-        return f"{at} {event.site} / {event.server} / {event.step}: started"
-    record = event.record
-    todo = f" -> {record.todo}" if record.todo else ""
-    return f"{at} {event.site} / {event.server} / {event.step}: {record.status.value}: {record.summary}{todo}"
+    return Text(f"{SIGNS[status]} {status.value}", style=STYLES[status])
 
 
 def results(console: Console, records: Iterable[Record]) -> None:
@@ -165,31 +95,53 @@ def way_back(console: Console, records: Iterable[Record]) -> None:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def status_table(
-    console: Console, rows: Iterable[tuple[str, str, str, dict[str, Record]]], steps: Sequence[str]
-) -> None:
-    """Print the matrix of recorded statuses.
+def status_table(console: Console, rows: Iterable[tuple[str, ServerNow]], steps: Sequence[str]) -> None:
+    """Print the matrix of recorded statuses, with what is at work or broke off.
 
     Args:
-        rows: Site, server, change id, last record per step.
+        rows: Site, and where the server stands.
     """
     table = Table(box=None, pad_edge=False)
     for head in ("server", "change", *steps):
         table.add_column(head, no_wrap=True)
-    stopped = []
     rows = tuple(rows)
-    for site, server, change, last in rows:
-        cells = [status_text(last[step].status) if step in last else Text("·", style="dim") for step in steps]
-        table.add_row(f"{site} / {server}", change or "-", *cells)
-        stopped += _stopped(last)
+    for site, now in rows:
+        open_ = {one.step: Text("▸ at work", style="blue") if now.held_by else _BROKEN for one in now.open}
+        ended = {step: status_text(record.status) for step, record in now.last.items()}
+        cells = [open_.get(step) or ended.get(step) or Text("·", style="dim") for step in steps]
+        table.add_row(f"{site} / {now.server}", now.change or "-", *cells)
     console.print(table)
-    for site, server, change, last in rows:
-        back = last.get("rollback")
-        if back and back.mode == "apply" and back.status.done:
-            text = f"{site} / {server}: the change {change} was rolled back ({back.finished}); a run starts a new one"
-            console.print(text, highlight=False, markup=False, soft_wrap=True)
-    for record in stopped:
-        console.print(_line_of(record), highlight=False, markup=False, soft_wrap=True)
+    lines = [line for site, now in rows for line in _said_of(site, now)]
+    lines += [_line_of(record) for _, now in rows for record in _stopped(now.last)]
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+_BROKEN = Text("? broke off", style="bold magenta")
+
+
+def _said_of(site: str, now: ServerNow) -> list[str]:
+    """Say who works on a server, what broke off on it, and that its change was rolled back."""
+    said = []
+    who = now.held_by
+    if who:
+        at = "; ".join(f"{one.step} since {one.since or '-'}" for one in now.open) or "between two steps"
+        said.append(
+            f"{site} / {now.server}: {who['user']} on {who['host']} works on it ({who['what']}, since {who['since']}, "
+            f"holds it until {who['until']} at least): {at}"
+        )
+    for one in now.open if not who else ():
+        unsure = ", with a change sent and not answered" if one.unsure else ""
+        said.append(
+            f"{site} / {now.server} / {one.step}: broke off without a record (begun {one.since or '-'}){unsure}"
+            "\n    What to do: run the same change again; it looks at the server first"
+        )
+    back = now.last.get("rollback")
+    if back and back.mode == "apply" and back.status.done:
+        said.append(
+            f"{site} / {now.server}: the change {now.change} was rolled back ({back.finished}); a run starts a new one"
+        )
+    return said
 
 
 def _stopped(last: Mapping[str, Record]) -> list[Record]:
@@ -218,6 +170,3 @@ def check_table(console: Console, rows: Iterable[tuple[str, CheckRow]]) -> None:
 def fail(console: Console, message: str) -> None:
     """Print one clear message on standard error."""
     console.print(message, style="bold red", highlight=False, markup=False, soft_wrap=True)
-
-
-Tell = Callable[["Event"], None]

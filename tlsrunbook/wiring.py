@@ -22,7 +22,6 @@ from tlsrunbook.adapters.smtp import SmtpProber
 from tlsrunbook.adapters.stand_in import StandInProber
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.display import Shown
-from tlsrunbook.evidence.record import Record
 from tlsrunbook.ports import Authority, EvidenceStore, Lease, Shell
 from tlsrunbook.run.approvals import add_operator
 from tlsrunbook.run.check import CheckRow, Keep, check_authority, check_server
@@ -30,6 +29,7 @@ from tlsrunbook.run.context import Run
 from tlsrunbook.run.job import LEASE_VARIABLE, ServerJob
 from tlsrunbook.run.kept import keeping
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
+from tlsrunbook.run.now import ServerNow, servers_now
 from tlsrunbook.run.planning import Asked, change_servers, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.run.unrecorded import Unrecorded
@@ -196,17 +196,18 @@ def _display(shown: Shown) -> None:
     display(shown)  # type: ignore[no-untyped-call]
 
 
-def site_jobs(site: Site, asked_for: Asked, why: Mapping[str, str]) -> list[ServerJob]:
+def site_jobs(site: Site, asked_for: Asked, why: Mapping[str, str], *, elsewhere: bool = False) -> list[ServerJob]:
     """Give one job per server of a site.
 
     Args:
         why: Ticket and reason, for a new change.
+        elsewhere: Whether they are performed on other computers, which have the credentials.
 
     Raises:
         UsageError: A server or change is unknown, or a credential is not there.
     """
     names = asked_for.servers or tuple(server.name for server in site.servers)
-    for name in names:
+    for name in () if elsewhere else names:
         vault_of(site).credential(site.server(name).logon.credential)
     steps = tuple(step.id for step in asked_for.steps)
     return jobs_for(
@@ -234,15 +235,9 @@ def check_site(site: Site, workers: int, keep: Keep | None = None) -> list[Check
         return rows + [row for future in asked_servers for row in future.result()]
 
 
-def standing(site: Site, runs: Path) -> list[tuple[str, str, dict[str, Record]]]:
-    """Give server name, newest change id and last record per step, for every server of a site."""
-    store = store_of(site, runs)
-    rows = []
-    for server in site.servers:
-        changes = [change for change in store.changes() if server.name in store.asked(change).get("servers", ())]
-        newest = changes[-1] if changes else ""
-        rows.append((server.name, newest, store.latest(newest, server.name) if newest else {}))
-    return rows
+def standing(site: Site, runs: Path) -> list[ServerNow]:
+    """Say where every server of a site stands."""
+    return servers_now(store_of(site, runs), [server.name for server in site.servers])
 
 
 def open_lab(

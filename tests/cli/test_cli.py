@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.events import records_of
 from tlsrunbook.lab.lab import Lab
 
 TLSRUNBOOK = [sys.executable, "-m", "tlsrunbook"]
@@ -46,11 +47,11 @@ def test_demo_does_everything_and_leaves_evidence(tmp_path: Path) -> None:
 def test_run_twice_changes_nothing_the_second_time(site: Path, tmp_path: Path) -> None:
     first = call("run", str(site), "--ticket", "CHG-1", "--reason", "renewal", "--json", cwd=tmp_path)
     assert first.returncode == 0, first.stdout + first.stderr
-    records = json.loads(first.stdout)
+    records = records_of(first.stdout)
     assert {record["why"]["ticket"] for record in records} == {"CHG-1"}
     second = call("run", str(site), "--json", cwd=tmp_path)
     assert second.returncode == 0
-    assert {record["status"] for record in json.loads(second.stdout)} == {"unchanged"}
+    assert {record["status"] for record in records_of(second.stdout)} == {"unchanged"}
     status = call("status", str(site), "--json", cwd=tmp_path)
     assert {step["status"] for row in json.loads(status.stdout) for step in row["steps"].values()} == {"unchanged"}
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.events import records_of
 from tlsrunbook import open_run
 from tlsrunbook.adapters.keys import load_signer
 from tlsrunbook.lab.lab import Lab
@@ -69,7 +70,7 @@ def test_plan_approve_apply(desk: Desk) -> None:
 
     early = desk.call("run", site, "request", "--change", desk.change, "--json")
     assert early.returncode == 3, early.stdout + early.stderr
-    (blocked,) = json.loads(early.stdout)
+    (blocked,) = records_of(early.stdout)
     assert (blocked["status"], blocked["commands"]) == ("blocked", [c for c in blocked["commands"] if not c["changes"]])
 
     declined = desk.call("approve", desk.change, who="alice", answer="n\n")
@@ -84,7 +85,7 @@ def test_plan_approve_apply(desk: Desk) -> None:
 
     applied = desk.call("run", site, "--change", desk.change, "--json")
     assert applied.returncode == 0, applied.stdout + applied.stderr
-    records = {record["step"]: record for record in json.loads(applied.stdout)}
+    records = {record["step"]: record for record in records_of(applied.stdout)}
     assert {step: record["status"] for step, record in records.items()} == {
         "confirm": "unchanged", "request": "changed", "install": "changed", "activate": "changed",
         "connectors": "changed", "verify": "unchanged"}  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.events import records_of
 from tlsrunbook.lab.lab import Lab
 
 TLSRUNBOOK = [sys.executable, "-m", "tlsrunbook"]
@@ -19,7 +20,7 @@ def run(site: Path, cwd: Path, *arguments: str) -> dict[tuple[str, str], str]:
     command = [*TLSRUNBOOK, "run", str(site), "--json", *arguments]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=150, check=False, encoding="utf-8")
     assert done.returncode == 0, done.stdout + done.stderr
-    return {(record["server"], record["step"]): record["status"] for record in json.loads(done.stdout)}
+    return {(record["server"], record["step"]): record["status"] for record in records_of(done.stdout)}
 
 
 @pytest.mark.parametrize("workers", ["1", "4"])

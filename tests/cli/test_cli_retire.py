@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 from test_cli import call
 
+from tests.support.events import records_of
 from tlsrunbook.lab.faults import FAULTS
 from tlsrunbook.lab.lab import Lab
 from tlsrunbook.run.planning import chosen_steps
@@ -26,7 +26,7 @@ def test_retire_is_an_executed_notebook_with_its_record(make_lab: Callable[..., 
     (site,) = lab.write_site_files(tmp_path / "sites")
     early = call("run", str(site), "retire", "--json", cwd=tmp_path)
     assert early.returncode == 3
-    assert json.loads(early.stdout)[0]["findings"][0]["rule"] == "no-certificate"
+    assert records_of(early.stdout)[0]["findings"][0]["rule"] == "no-certificate"
     (folder,) = (tmp_path / "runs").rglob("7-retire/attempt-1")
     assert {"record.json", "transcript.jsonl", "before.json", "7-retire-certificate.ipynb"} <= {
         path.name for path in folder.iterdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.change import Change
+from tests.support.events import records_of
 
 TLSRUNBOOK = [sys.executable, "-m", "tlsrunbook"]
 MakeChange = Callable[..., Change]
@@ -46,7 +46,7 @@ def test_it_plans_then_goes_back_is_sealed_and_shown_by_status(change_on: MakeCh
 
     done = rollback(change, id_, "--json")
     assert done.returncode == 0, done.stdout + done.stderr
-    (record,) = json.loads(done.stdout)
+    (record,) = records_of(done.stdout)
     assert (record["server"], record["step"], record["status"]) == ("EDGE1", "rollback", "changed")
     assert change.snapshots() == before
     assert "sealed: london" in done.stderr

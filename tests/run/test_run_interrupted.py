@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.events import records_of
 from tests.support.kernels import kernels_of
 from tlsrunbook.adapters.archive import SiteArchive
 from tlsrunbook.adapters.store import RunStore
@@ -104,7 +105,7 @@ def test_a_run_that_is_told_to_stop_ends_its_step_and_tells_what_it_left(tmp_pat
             written(SENT, tmp_path / "runs")
             os.killpg(process.pid, getattr(signal, ending))
             assert process.stdout
-            records = json.loads(process.stdout.read())
+            records = records_of(process.stdout.read())
             assert process.wait(60) == 130
         said = "".join(lines.queue)
         assert [(r["step"], r["status"]) for r in records] == [("confirm", "unchanged"), ("request", "changed")]
@@ -135,7 +136,7 @@ def test_told_twice_it_breaks_off_and_what_was_under_way_is_unknown(tmp_path: Pa
             os.killpg(process.pid, signal.SIGINT)
             line_with("breaking off", lines)
             assert process.stdout
-            records = json.loads(process.stdout.read())
+            records = records_of(process.stdout.read())
             assert process.wait(60) == 130
         assert kernels
         assert not any(kernel.is_running() for kernel in kernels), "nothing goes on in the background"

@@ -12,9 +12,10 @@ from tlsrunbook.cli.approve import approve
 from tlsrunbook.cli.audit import audit
 from tlsrunbook.cli.cluster import cluster
 from tlsrunbook.cli.lab import demo, lab
+from tlsrunbook.cli.look import check, status
 from tlsrunbook.cli.rehearse import rehearse
 from tlsrunbook.cli.rollback import rollback
-from tlsrunbook.cli.run import check, run, status
+from tlsrunbook.cli.run import run
 from tlsrunbook.errors import TlsRunbookError
 
 app = typer.Typer(

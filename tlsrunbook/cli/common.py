@@ -1,30 +1,42 @@
-"""What several commands do: load sites, run steps over servers, finish with a table and an exit code."""
+"""What several commands do: load sites, finish a run with a table and an exit code."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from tlsrunbook.evidence.record import Record, Status
+    from tlsrunbook.evidence.record import Status
     from tlsrunbook.run.course import Course
+    from tlsrunbook.run.outcome import RunResult
     from tlsrunbook.run.planning import Asked
     from tlsrunbook.site import Site
 
 #: Exit code of a run that was told to stop before all was done: 128 and the number of SIGINT, as shells have it.
 INTERRUPTED = 130
+#: So many steps that were not begun are named one by one.
+_LISTED = 40
 
 
-def asked_for(steps: Any, servers: Sequence[str], mode: str, change: str, runs: Path, *, fresh: bool = False) -> Asked:
+def asked_for(
+    steps: Any,
+    servers: Sequence[str],
+    mode: str,
+    change: str,
+    runs: Path,
+    *,
+    fresh: bool = False,
+    named: bool = False,
+) -> Asked:
     """Put together what the user asked for."""
     from tlsrunbook.run.planning import Asked
 
-    return Asked(tuple(steps), tuple(servers), mode, change, runs.absolute(), fresh)
+    return Asked(tuple(steps), tuple(servers), mode, change, runs.absolute(), fresh, named)
 
 
 def load(path: Path) -> tuple[Site, ...]:
@@ -34,66 +46,70 @@ def load(path: Path) -> tuple[Site, ...]:
     return load_sites(path)
 
 
-def run_sites(
-    console: Console,
-    sites: Sequence[Site],
-    asked: Asked,
-    workers: int,
-    why: dict[str, str],
-    course: Course,
-    keyid: str = "",
-) -> tuple[Record, ...]:
-    """Run the steps on the servers of these sites, shown while they run; in mode ``plan``, leave the plans.
-
-    Args:
-        course: Stops the run, and gets what no record tells.
-        keyid: Of the operator's signing key, which a separate approver does not have.
-    """
-    from tlsrunbook.cli.plans import leave_plans, note_operator
-    from tlsrunbook.console import Matrix
-    from tlsrunbook.run.batch import run_jobs
-    from tlsrunbook.run.change_plans import policy_facts
-    from tlsrunbook.wiring import site_jobs
-
-    policies = {one.name: policy_facts(one) for one in sites}
-    jobs = [job for one in sites for job in site_jobs(one, asked, why)]
-    if keyid:
-        note_operator(jobs, keyid)
-    rows = [(job.site, job.server) for job in jobs]
-    with Matrix(console, rows, [step.id for step in asked.steps]) as matrix:
-        records = run_jobs(jobs, workers, matrix.tell, course)
-    if asked.mode == "plan" and any(step.needs_approval for step in asked.steps):
-        leave_plans(console, jobs, records, policies)
-    return records
-
-
-def finish(console: Console, records: Sequence[Record], runs: Path, course: Course) -> int:
+def finish(console: Console, result: RunResult, runs: Path, course: Course) -> int:
     """Print the results and give the exit code."""
     from tlsrunbook.console import results
 
-    results(console, records)
-    for site, change in dict.fromkeys((record.site, record.change) for record in records):
+    if result.records:
+        results(console, result.records)
+    _tell_rest(console, result)
+    places = dict.fromkeys((record.site, record.change) for record in (*result.reconciled, *result.records))
+    for site, change in places:
         say(console, f"evidence: {runs / site / change}")
     for line in course.wrong:
         print(f"tlsrunbook: {line}", file=sys.stderr)
     if not course.interrupted:
-        return _worst(records, course).exit_code
-    places = "".join(f"\n  {one.site} / {one.server} / {one.step}" for one in course.undone)
-    print(f"tlsrunbook: interrupted; {len(course.undone)} step(s) were not begun:{places}", file=sys.stderr)
+        return _worst(result, course).exit_code
+    undone = "".join(f"\n  {one.site} / {one.server} / {one.step}" for one in course.undone[:_LISTED])
+    more = len(course.undone) - _LISTED
+    undone += f"\n  and {more} more" if more > 0 else ""
+    print(f"tlsrunbook: interrupted; {len(course.undone)} step(s) were not begun:{undone}", file=sys.stderr)
     return INTERRUPTED
 
 
-def outcome(records: Sequence[Record], course: Course) -> str:
+def _tell_rest(console: Console, result: RunResult) -> None:
+    """Say what was not run, and why: done before, somebody else at work, a wave that was not begun."""
+    before: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for (site, server), steps in result.done_before.items():
+        before.setdefault((site, steps), []).append(server)
+    for (site, steps), servers in before.items():
+        say(console, f"{site}: done already, not run again: {', '.join(steps)}: {some(servers)}")
+    left: dict[tuple[str, str], list[str]] = {}
+    for one in result.left:
+        left.setdefault((one.site, one.why), []).append(one.server)
+    for (site, why), servers in left.items():
+        say(console, f"{site}: not begun: {some(servers)}: {why}")
+    worked = {record.site for record in result.records}
+    for site in dict.fromkeys(site for site, _ in result.endings):
+        own = [ending for (other, _), ending in result.endings.items() if other == site]
+        if site not in worked and all(ending.value == "done" for ending in own):
+            say(console, f"{site}: nothing is left to do: every step that was asked for is done")
+    if result.left and any((r.step, r.status.value) == ("request", "waiting") for r in result.records):
+        say(console, "to hand in the CSRs of all servers at once: tlsrunbook run SITE confirm request")
+
+
+def some(names: Iterable[str], most: int = 6) -> str:
+    """Name some, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def outcome(result: RunResult, course: Course) -> str:
     """Give how a run ended, for its report and its seal; empty where each site's records tell it alone."""
     if course.interrupted:
         return "interrupted"
-    return _worst(records, course).value if course.wrong else ""
+    return _worst(result, course).value if course.wrong else ""
 
 
-def _worst(records: Sequence[Record], course: Course) -> Status:
+def _worst(result: RunResult, course: Course) -> Status:
     from tlsrunbook.evidence.record import Status, worst
 
-    return worst((*(record.status for record in records), *([Status.FAILED] if course.wrong else [])))
+    statuses = [record.status for record in result.records]
+    statuses += [Status.FAILED] if course.wrong else []
+    # Nothing was done there and something is left to do, as with a server that waits.
+    statuses += [Status.BLOCKED] if result.left else []
+    return worst(tuple(statuses))
 
 
 def make_console(quiet: bool = False) -> Console:

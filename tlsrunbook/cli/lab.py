@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tlsrunbook.cli.common import asked_for, end_when_told, finish, load, make_console, outcome, run_sites, say
+from tlsrunbook.cli.common import asked_for, end_when_told, finish, load, make_console, outcome, say
 from tlsrunbook.cli.options import RUNS, WORKERS, FaultOption, RunsOption, ServersOption, SitesOption, WorkersOption
+from tlsrunbook.cli.running import How, run_sites
 
 if TYPE_CHECKING:
     from tlsrunbook.lab.lab import Lab
@@ -41,9 +42,10 @@ def demo(
         loaded = load(folder)
         why = {"reason": "demo on the lab", "ticket": "", "risk": "none: nothing outside this computer is touched"}
         with stoppable(console) as course, sealed(console, "run", loaded, asked.runs) as sealing:
-            records = run_sites(console, loaded, asked, workers, why, course)
-            sealing.outcome = outcome(records, course)
-            code = finish(console, records, runs, course)
+            how = How(workers=workers, side_by_side=True, light=True)
+            result = run_sites(console, loaded, asked, how, why, course)
+            sealing.outcome = outcome(result, course)
+            code = finish(console, result, runs, course)
     raise typer.Exit(code)
 
 

@@ -19,6 +19,47 @@ KeyOption = Annotated[
         help="Signing key: a PEM file or keyring:NAME. Else TLSRUNBOOK_SIGNING_KEY, else your own, made on first use.",
     ),
 ]
+EventsOption = Annotated[
+    bool, typer.Option("--json", help="Print JSON lines for programs: an event each while it runs, the result last.")
+]
+WavesOption = Annotated[
+    str,
+    typer.Option(
+        "--waves",
+        metavar="SIZES",
+        help="How many servers are done after each wave, such as 1,25%,100%. Else as the site file says.",
+    ),
+]
+SideBySideOption = Annotated[
+    bool,
+    typer.Option(
+        "--side-by-side/--one-by-one",
+        help="Sites at the same time, or each when the one before is done.",
+        show_default="one by one",
+    ),
+]
+LogonsOption = Annotated[
+    int,
+    typer.Option(
+        "--logons-per-minute",
+        metavar="N",
+        min=0,
+        max=6000,
+        help="Servers begun per minute at most, over all sites. Else as the site file says.",
+    ),
+]
+KernelsOption = Annotated[
+    str, typer.Option("--kernels", metavar="KIND", help="Where kernels come from: auto, fork, pool or cold.")
+]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", metavar="ADDRESS", help="Have workers at the sites do it: tls://HOST:8786.")
+]
+ClusterOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cluster", metavar="FILE", envvar="TLSRUNBOOK_CLUSTER", help="Configuration of that cluster's controller."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 WorkersOption = Annotated[int, typer.Option("--workers", min=1, max=256, help="Servers worked on at once.")]
 SitesOption = Annotated[int, typer.Option("--sites", min=1, max=200, help="Number of sites.")]

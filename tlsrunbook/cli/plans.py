@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tlsrunbook.evidence.record import Record
-    from tlsrunbook.run.batch import ServerJob
+    from tlsrunbook.run.job import ServerJob
 
 
 def note_operator(jobs: Sequence[ServerJob], keyid: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlsrunbook.cli.common import asked_for, finish, load, make_console, run_sites, say
+from tlsrunbook.cli.common import asked_for, finish, load, make_console, say
 from tlsrunbook.cli.options import (
     RUNS,
     WORKERS,
@@ -18,6 +18,7 @@ from tlsrunbook.cli.options import (
     SiteArgument,
     WorkersOption,
 )
+from tlsrunbook.cli.running import at_once, run_sites
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tlsrunbook.evidence.record import Record
+    from tlsrunbook.run.outcome import RunResult
     from tlsrunbook.site import Site
 
 
@@ -68,16 +70,17 @@ def rehearse(
             say(console, f"assumed: {text}")
         why = {"reason": f"rehearsal of {site}", "ticket": ""}
         asked = asked_for(STEPS, server or (), "plan", "", lab.runs)
-        planned = run_sites(console, lab.sites, asked, workers, why, course)
-        _show_plan(console, planned)
-        applied: tuple[Record, ...] = ()
+        planned = run_sites(console, lab.sites, asked, at_once(workers), why, course)
+        _show_plan(console, planned.records)
+        applied: RunResult | None = None
         if not plan and not course.stopping:
             lab.answer_all()
             say(console, "\nThe same change, applied to the lab:")
             asked = asked_for(STEPS, server or (), "apply", "", lab.runs)
-            applied = run_sites(console, lab.sites, asked, workers, why, course)
+            applied = run_sites(console, lab.sites, asked, at_once(workers), why, course)
         if as_json:
-            told = {"planned": [one.data() for one in planned], "applied": [one.data() for one in applied]}
+            both = {"planned": planned, "applied": applied}
+            told = {name: [one.data() for one in result.records] if result else [] for name, result in both.items()}
             print(json.dumps(told, ensure_ascii=False))
         code = finish(console, applied or planned, lab.runs, course)
     say(console, "This was a rehearsal: the records say so, and no real server was touched.")

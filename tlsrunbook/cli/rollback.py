@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tlsrunbook.cli.common import asked_for, finish, load, make_console, outcome, run_sites
-from tlsrunbook.cli.options import RUNS, WORKERS, JsonOption, KeyOption, RunsOption, SiteArgument, WorkersOption
+from tlsrunbook.cli.common import asked_for, finish, load, make_console, outcome
+from tlsrunbook.cli.events import json_lines
+from tlsrunbook.cli.options import RUNS, WORKERS, EventsOption, KeyOption, RunsOption, SiteArgument, WorkersOption
+from tlsrunbook.cli.running import at_once, run_sites
 
 if TYPE_CHECKING:
     from tlsrunbook.site import Site
@@ -26,7 +27,7 @@ def rollback(
     runs: RunsOption = RUNS,
     workers: WorkersOption = WORKERS,
     key: KeyOption = "",
-    as_json: JsonOption = False,
+    as_json: EventsOption = False,
 ) -> None:
     """Put back what a recorded change altered, last step first; refuses where somebody else has changed it since."""
     from tlsrunbook.cli.sealing import sealed
@@ -37,18 +38,19 @@ def rollback(
     console = make_console(as_json)
     steps, mode = (step_of("rollback"),), "plan" if plan else "apply"
     one, servers = _site_of(load(site), runs.absolute(), change)
-    asked = asked_for(steps, server or servers, mode, change, runs)
+    asked = asked_for(steps, server or servers, mode, change, runs, named=True)
+    lines = json_lines() if as_json else None
     with (
         stoppable(console) as course,
         sealed(console, "rollback", [one], asked.runs, servers=asked.servers, key=key) as sealing,
     ):
-        records = run_sites(console, [one], asked, workers, {}, course, sealing.signer.keyid)
-        sealing.outcome = outcome(records, course)
-        if as_json:
-            print(json.dumps([record.data() for record in records], ensure_ascii=False))
-        else:
-            way_back(console, records)
-        code = finish(console, records, runs, course)
+        result = run_sites(console, [one], asked, at_once(workers), {}, course, sealing.signer.keyid, lines)
+        sealing.outcome = outcome(result, course)
+        if not lines:
+            way_back(console, result.records)
+        code = finish(console, result, runs, course)
+    if lines:
+        lines.end(result, code, seals=sealing.data())
     raise typer.Exit(code)
 
 

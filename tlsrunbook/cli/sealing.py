@@ -43,6 +43,13 @@ class Sealing:
     reports: bool = True
     seals: dict[str, SealedInfo] = field(default_factory=dict)
 
+    def data(self) -> list[dict[str, object]]:
+        """Give the seals for programs."""
+        return [
+            {"site": site, "number": seal.number, "files": len(seal.files), "head": seal.digest}
+            for site, seal in self.seals.items()
+        ]
+
 
 @contextmanager
 def sealed(

@@ -23,3 +23,5 @@ APPROVAL = "approvals/{}.dsse.json"
 OPERATOR = "operators/{}.json"
 #: Per change, numbered from 1: a page for people, made anew whenever something was added.
 REPORT = "reports/{}/report.html"
+#: The same page while a run is under way: no evidence, written over and over, gone when the run has ended.
+LIVE_REPORT = "reports/.now/report.html"

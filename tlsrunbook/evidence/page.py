@@ -70,13 +70,20 @@ _NARROW = """
 """
 
 
-def page(title: str, body: str) -> str:
-    """Give a whole page around a body that is already HTML."""
+def page(title: str, body: str, refresh: int = 0) -> str:
+    """Give a whole page around a body that is already HTML.
+
+    Args:
+        title: Plain text.
+        body: HTML.
+        refresh: Seconds after which a browser loads it again; 0 never does.
+    """
+    again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"<title>{escape(title)}</title><style>{_COLOURS}{_SHAPES}{_NARROW}</style></head>"
+        f"{again}<title>{escape(title)}</title><style>{_COLOURS}{_SHAPES}{_NARROW}</style></head>"
         f"<body><main>{body}</main></body></html>\n"
     )
 

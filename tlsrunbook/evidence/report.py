@@ -11,6 +11,7 @@ from tlsrunbook.evidence.page import page, table
 from tlsrunbook.evidence.record import Record, Status, worst
 from tlsrunbook.evidence.report_facts import (
     CLASSES,
+    RUNNING,
     ChangeReport,
     anchor,
     latest,
@@ -41,7 +42,7 @@ def report_html(report: ChangeReport) -> str:
         "<h2>Seals</h2>" + sections.seals(report),
         "<h2>Made with</h2>" + sections.made_with(report),
     ]
-    return page(f"Change {report.change} at {report.site}", "".join(parts))
+    return page(f"Change {report.change} at {report.site}", "".join(parts), report.refresh)
 
 
 def _head(report: ChangeReport, last: Last) -> str:
@@ -94,6 +95,9 @@ def _outcome(stands: Mapping[tuple[str, str], Status]) -> Status:
 
 
 def _ended(report: ChangeReport) -> str:
+    if report.outcome == RUNNING:
+        now = f"<strong>Under way, as of {second(report.made)}</strong>"
+        return f"{now}: {len(report.at_work)} step(s) at work. The page loads itself anew while the run goes on."
     if report.outcome == "interrupted":
         return "<strong>The last run was interrupted</strong>: steps without a status below were not run by it."
     if report.unrecorded:
@@ -118,12 +122,16 @@ def _period(records: Sequence[Record]) -> str:
 
 def _matrix(report: ChangeReport, last: Last) -> str:
     """Servers down, steps across; a step that was never run has a dot."""
-    steps = [step for step in report.steps if any(own == step for _, own in last)]
+    tried_steps = {step for _, step in (*last, *report.at_work)}
+    steps = [step for step in report.steps if step in tried_steps]
     stands = standing(report.records)
     linked = {(record.server, record.step) for record in tried(report.records)}
     rows = []
     for server in _servers(report):
-        cells = [_cell(server, step, stands.get((server, step)), linked) for step in steps]
+        cells = [
+            _AT_WORK if (server, step) in report.at_work else _cell(server, step, stands.get((server, step)), linked)
+            for step in steps
+        ]
         rows.append((f"<strong>{escape(server)}</strong>", *cells))
     stopped = [record for record in last.values() if not record.status.done and record.status is not Status.PLANNED]
     told = "".join(
@@ -131,6 +139,9 @@ def _matrix(report: ChangeReport, last: Last) -> str:
         for record in sorted(stopped, key=lambda record: (_gravity(record.status), record.server))
     )
     return "<h2>Servers and steps</h2>" + table(("server", *steps), rows if steps else (), tight=(0,)) + told
+
+
+_AT_WORK = '<span class="status tile plan">▸ at work</span>'
 
 
 def _gravity(status: Status) -> int:

@@ -22,6 +22,10 @@ CLASSES = {
 }
 
 
+#: Outcome of a report that is written while the run goes on.
+RUNNING = "running"
+
+
 @dataclass(frozen=True)
 class Executed:
     """An executed notebook.
@@ -55,9 +59,11 @@ class ChangeReport:
         plans: Each ``number``, ``made``, ``by``, ``digest``, ``changes``; or ``number`` and ``wrong``.
         approvals: Each ``file``, and ``by``, ``at``, ``expires``, ``plan``, ``digest``, ``keyid``; or ``wrong``.
         seals: Each ``number``, ``what``, ``outcome``, ``sealed``, ``digest``, ``keyid``; those made before this report.
-        outcome: How the run ended that wrote this report, where no record tells: ``interrupted`` or ``failed``.
+        outcome: How the run ended that wrote this report, where no record tells: ``interrupted`` or ``failed``; or
+            ``running`` while it has not ended.
         made: UTC text.
         package: Version of the package that wrote it.
+        refresh: Seconds after which a browser loads it again; 0 never does.
     """
 
     site: str
@@ -74,6 +80,12 @@ class ChangeReport:
     outcome: str = ""
     made: str = ""
     package: str = ""
+    refresh: int = 0
+
+    @property
+    def at_work(self) -> frozenset[tuple[str, str]]:
+        """Server and step of those that are at work, as far as can be told."""
+        return frozenset((server, step) for server, step, _ in self.unrecorded if self.outcome == RUNNING)
 
 
 def latest(records: Iterable[Record]) -> dict[tuple[str, str], Record]:

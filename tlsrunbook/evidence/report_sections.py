@@ -261,8 +261,13 @@ def attempts(report: ChangeReport) -> str:
     rows = list(_attempts(report))
     for server, step, number in report.unrecorded:
         name = f"<strong>{escape(server)}</strong> / {escape(step)}"
-        word = '<span class="status tile odd">? no record</span>'
-        rows.append((name, str(number), "-", "-", word, "it was ended before it could write one, or is at work", "-"))
+        word, how = (
+            '<span class="status tile odd">? no record</span>',
+            "it was ended before it could write one, or is at work",
+        )
+        if report.at_work:
+            word, how = '<span class="status tile plan">▸ at work</span>', "it has not ended yet"
+        rows.append((name, str(number), "-", "-", word, how, "-"))
     heads = ("where", "try", "mode", "started, by", "", "how it ended", "notebook")
     return table(heads, rows, tight=(0, 4, 6))
 

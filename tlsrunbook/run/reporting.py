@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from tlsrunbook.errors import EvidenceError
 from tlsrunbook.evidence.approval import read_approval
 from tlsrunbook.evidence.change_plan import read_plan
-from tlsrunbook.evidence.layout import APPROVAL, CHANGE_PLAN, REPORT
+from tlsrunbook.evidence.layout import APPROVAL, CHANGE_PLAN, LIVE_REPORT, REPORT
 from tlsrunbook.evidence.notebook_html import notebook_html
 from tlsrunbook.evidence.page import page_bytes
 from tlsrunbook.evidence.report import report_html
@@ -27,6 +28,7 @@ class ReportInfo:
     Args:
         seals: See :class:`~tlsrunbook.evidence.report_facts.ChangeReport`.
         outcome: The same.
+        refresh: The same.
         made: UTC text.
         package: Version of this package.
     """
@@ -35,6 +37,7 @@ class ReportInfo:
     package: str
     outcome: str = ""
     seals: Sequence[Mapping[str, Any]] = ()
+    refresh: int = 0
 
 
 def write_report(store: EvidenceStore, change: str, info: ReportInfo) -> Path:
@@ -44,11 +47,43 @@ def write_report(store: EvidenceStore, change: str, info: ReportInfo) -> Path:
         EvidenceError: The disk refuses, or a record cannot be read.
         UsageError: There is no such change.
     """
+    content = page_bytes(report_html(_change_report(store, change, info)))
+    number = len(store.filed(change, REPORT)) + 1
+    while not store.file(change, REPORT.format(number), content):
+        number += 1
+    return store.folder / change / REPORT.format(number)
+
+
+def write_live_report(store: EvidenceStore, change: str, info: ReportInfo) -> Path:
+    """Write the page of a change that is under way, over the one before; it is no evidence.
+
+    Raises:
+        EvidenceError: The disk refuses, or a record cannot be read.
+        UsageError: There is no such change.
+    """
+    path = store.folder / change / LIVE_REPORT
+    content = page_bytes(report_html(_change_report(store, change, info)))
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        raise EvidenceError(f"cannot be written: {error.strerror or error}", where=str(path)) from error
+    return path
+
+
+def remove_live_report(store: EvidenceStore, change: str) -> None:
+    """Take the page of a change that was under way away; a numbered one takes its place."""
+    shutil.rmtree((store.folder / change / LIVE_REPORT).parent, ignore_errors=True)
+
+
+def _change_report(store: EvidenceStore, change: str, info: ReportInfo) -> ChangeReport:
     asked = store.asked(change)
     notebooks = {(one.server, one.step, one.number): _executed(store, one) for one in store.attempts(change)}
     records = tuple(sorted(store.records(change), key=lambda record: (record.started, record.server)))
     recorded = {(record.server, record.step, record.attempt) for record in records}
-    report = ChangeReport(
+    return ChangeReport(
         site=store.folder.name,
         change=change,
         asked=asked,
@@ -63,12 +98,8 @@ def write_report(store: EvidenceStore, change: str, info: ReportInfo) -> Path:
         outcome=info.outcome,
         made=info.made,
         package=info.package,
+        refresh=info.refresh,
     )
-    content = page_bytes(report_html(report))
-    number = len(store.filed(change, REPORT)) + 1
-    while not store.file(change, REPORT.format(number), content):
-        number += 1
-    return store.folder / change / REPORT.format(number)
 
 
 def _executed(store: EvidenceStore, attempt: Attempt) -> Executed:
