@@ -18,6 +18,7 @@ import psutil
 
 from tests.faults import processes
 from tests.faults.afterwards import State, changing, problems, state_of
+from tests.support.command import plain_environment
 from tests.support.lab_process import LabProcess
 
 SERVERS = 6
@@ -106,15 +107,7 @@ class Scene:
     @property
     def environment(self) -> dict[str, str]:
         """Give the command's environment: none of the user's settings, and our mark."""
-        plain = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-        own = {
-            processes.VARIABLE: self.mark,
-            "NO_PROXY": "*",
-            "TLSRUNBOOK_CONFIG_DIR": str(self.folder / "config"),
-            "IPYTHONDIR": str(self.folder / "ipython"),
-            "JUPYTER_PLATFORM_DIRS": "1",
-        }
-        return plain | own
+        return plain_environment(self.folder, **{processes.VARIABLE: self.mark})
 
     def start(self, *more: str) -> subprocess.Popen[bytes]:
         """Start the command."""
