@@ -9,8 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from recorded import ABOUT
-
+from tests.support.jobs import a_job, a_site
 from tlsrunbook.errors import LeaseHeld, TlsRunbookError
 from tlsrunbook.evidence.data import utc_text
 from tlsrunbook.evidence.record import Record, Status
@@ -23,26 +22,9 @@ from tlsrunbook.run.job import ServerEvent, ServerJob, Tell, Told, WaveEvent
 from tlsrunbook.run.outcome import RunResult
 from tlsrunbook.run.turns import Turns
 from tlsrunbook.steps.base import Step
-from tlsrunbook.steps.registry import STEPS
 
 #: When the made-up servers are worked on.
 NOW = utc_text(datetime(2026, 11, 24, 12, tzinfo=UTC))
-
-
-class NoStore:
-    """Is never asked: the steps are named, so nothing is looked up."""
-
-
-def a_job(server: str, site: str = "london", steps: tuple[Step, ...] = STEPS, **more: Any) -> ServerJob:
-    """Give the job of a server."""
-    facts: dict[str, Any] = {"site_file": None, "runs": None, "store": NoStore(), "change": "c", "mode": "apply"}
-    return ServerJob(site=site, server=server, steps=steps, about=ABOUT, named=True, **{**facts, **more})
-
-
-def a_site(*waves: str, site: str = "london", stop_after: int = 1, **more: Any) -> SiteWork:
-    """Give a site whose waves are written as ``"A B"``."""
-    divided = tuple(tuple(a_job(server, site) for server in wave.split()) for wave in waves)
-    return SiteWork(site, divided, stop_after, **more)
 
 
 @dataclass
@@ -153,3 +135,6 @@ class FakeLease:
 
     def release(self) -> None:
         self.released.append(self.server)
+
+
+__all__ = ["FakeLease", "Played", "a_job", "a_site"]

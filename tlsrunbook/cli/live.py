@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Self
 
@@ -67,6 +66,8 @@ class LiveView:
         counts = self._progress.counts()
         total, done = sum(counts.values()), counts.get(DONE, 0)
         grid = Table.grid(padding=(0, 2))
+        for _ in range(5):
+            grid.add_column(no_wrap=True, overflow="ellipsis")
         stopped = counts.get(STOPPED, 0) + counts.get(HELD, 0)
         words = ", ".join(f"{count} {state}" for state, count in counts.items())
         grid.add_row("all", _bar(done, total, bad=stopped > 0), f"{done} of {total} servers", words, self._time_left())
@@ -91,11 +92,11 @@ class LiveView:
         table.add_column("server", no_wrap=True)
         for step in self._steps:
             table.add_column(step, no_wrap=True)
-        words = self._console.width >= _NARROW
+        words, now = self._console.width >= _NARROW, self._progress.now()
         for row in rows:
             name = f"{row.site} / {row.server}" if self._sites > 1 else row.server
             style = "dim" if row.state in (NEW, LEFT) else ""
-            cells = [_cell(row, row.cells.get(step), words=words) for step in self._steps]
+            cells = [_cell(row, row.cells.get(step), now, words=words) for step in self._steps]
             table.add_row(Text(name, style=style), *cells)
         return table
 
@@ -105,14 +106,14 @@ def _bar(done: int, total: int, *, bad: bool) -> ProgressBar:
     return ProgressBar(total=max(1, total), completed=done, width=24, complete_style=style, finished_style=style)
 
 
-def _cell(row: Row, value: Cell | None, *, words: bool) -> Text:
+def _cell(row: Row, value: Cell | None, now: float, *, words: bool) -> Text:
     if isinstance(value, Status):
         return Text(f"{SIGNS[value]} {value.value}" if words else SIGNS[value], style=STYLES[value])
     if value is True:
         return Text("✓ before" if words else "✓", style="dim green")
     if value is None or isinstance(value, bool):
         return Text("held" if row.state == HELD else "·", style="dim")
-    return Text(f"▸ {lasting(time.monotonic() - value)}", style="blue")
+    return Text(f"▸ {lasting(now - value)}", style="blue")
 
 
 def _rest(rows: Sequence[Row]) -> Text:

@@ -112,6 +112,10 @@ class Progress:
             row.state = states.get(ending, STOPPED)
             row.ended = self._clock()
 
+    def now(self) -> float:
+        """Give the time by which the cells tell when a step started."""
+        return self._clock()
+
     def rows(self) -> list[Row]:
         """Give all servers: those at work first, the longest at it on top, then those that stopped."""
         with self._lock:
