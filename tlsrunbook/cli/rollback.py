@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tlsrunbook.cli.common import asked_for, finish, load, make_console, outcome
-from tlsrunbook.cli.events import json_lines
 from tlsrunbook.cli.options import RUNS, WORKERS, EventsOption, KeyOption, RunsOption, SiteArgument, WorkersOption
-from tlsrunbook.cli.running import at_once, run_sites
 
 if TYPE_CHECKING:
     from tlsrunbook.site import Site
@@ -30,6 +28,8 @@ def rollback(
     as_json: EventsOption = False,
 ) -> None:
     """Put back what a recorded change altered, last step first; refuses where somebody else has changed it since."""
+    from tlsrunbook.cli.events import json_lines
+    from tlsrunbook.cli.running import at_once, run_sites
     from tlsrunbook.cli.sealing import sealed
     from tlsrunbook.cli.stopping import stoppable
     from tlsrunbook.console import way_back
