@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from tlsrunbook.about import __version__
@@ -13,7 +14,7 @@ from tlsrunbook.adapters import job_kit
 from tlsrunbook.adapters.authority_folder import FolderAuthority
 from tlsrunbook.adapters.cluster import DaskCourier, Functions
 from tlsrunbook.adapters.cluster_config import scheduler_address
-from tlsrunbook.adapters.cluster_node import read_config
+from tlsrunbook.adapters.cluster_node import NodeConfig, read_config
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.certificates.csr import read_csr
 from tlsrunbook.errors import EvidenceError, UsageError
@@ -40,15 +41,10 @@ def cluster_executor(address: str, config: Path | None, capacity: int) -> Callab
         UsageError: It is not ``tls://``, there is no configuration, or ``tlsrunbook[cluster]`` is not installed.
         TlsRunbookError: The scheduler cannot be reached, or is not of this CA.
     """
-    if not address.startswith("tls://"):
-        todo = "write tls://HOST:8786; tlsrunbook cluster init makes the certificates"
-        raise UsageError("an executor is reached over tls:// only", where=f"--executor {address}", todo=todo)
-    if config is None:
-        todo = f"give --cluster controller/cluster.yaml, or set {CONFIG_VARIABLE}; tlsrunbook cluster init makes it"
-        raise UsageError("the controller's certificate is not named", where=f"--executor {address}", todo=todo)
+    usable = refuse_unusable(address, config)
     courier = DaskCourier(
         scheduler_address(address),
-        read_config(config, "controller"),
+        usable,
         Functions(perform, stop, settle),
         secrets.token_hex(8),
     )
@@ -60,6 +56,25 @@ def cluster_executor(address: str, config: Path | None, capacity: int) -> Callab
         return RemoteExecutor(courier, pack, place_csrs, capacity, tell, course)
 
     return make
+
+
+def refuse_unusable(address: str, config: Path | None) -> NodeConfig:
+    """Give the controller's configuration of a cluster, before anything is begun.
+
+    Raises:
+        UsageError: The address is not ``tls://``, there is no configuration, or ``tlsrunbook[cluster]`` is missing.
+    """
+    where = f"--executor {address}"
+    if not address.startswith("tls://"):
+        todo = "write tls://HOST:8786; tlsrunbook cluster init makes the certificates"
+        raise UsageError("workers are reached over tls:// only", where=where, todo=todo)
+    scheduler_address(address)
+    if config is None:
+        todo = f"give --cluster controller/cluster.yaml, or set {CONFIG_VARIABLE}; tlsrunbook cluster init makes it"
+        raise UsageError("the controller's certificate is not named", where=where, todo=todo)
+    if find_spec("distributed") is None:
+        raise UsageError("distributed is not installed", where=where, todo="pip install 'tlsrunbook[cluster]'")
+    return read_config(config, "controller")
 
 
 @lru_cache(maxsize=256)

@@ -25,11 +25,11 @@ from tlsrunbook.run.abandoned import reconcile
 from tlsrunbook.run.begin import Begun, begin
 from tlsrunbook.run.course import Course
 from tlsrunbook.run.executor import LocalExecutor
-from tlsrunbook.run.job import Event, ServerJob, Told
+from tlsrunbook.run.job import Event, ServerEvent, ServerJob, Told
+from tlsrunbook.run.lent import LentKernels
 from tlsrunbook.run.portable import BEGUN_ALREADY, PortableJob, PortableResult, job_from_text, to_text
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.run.resume import file_leftovers
-from tlsrunbook.run.server_kernel import Kernels, ServerKernel, open_kernels
 from tlsrunbook.run.turns import Turns
 from tlsrunbook.steps.registry import step_of
 from tlsrunbook.wiring import OUTBOX_VARIABLE
@@ -38,7 +38,6 @@ Log = Callable[[str, Mapping[str, Any]], None]
 
 #: The jobs under way in this process, to be told when the run shall end.
 _courses: dict[str, Course] = {}
-_kernels: dict[int, Kernels] = {}
 
 
 @dataclass(frozen=True)
@@ -228,10 +227,10 @@ def _here(job: PortableJob, folder: ServerFolder, place: Place) -> ServerJob:
 def _run(job: ServerJob, course: Course, tell: Callable[[Told], None], made: _Made) -> None:
     begun = begin(job, tell)
     made.begun = True
-    made.records += [*begun.records, *_done_before(job, begun)]
+    made.records += _done_before(job, begun)
     if not begun.job.steps:
         return
-    executor = LocalExecutor(_Lent(), 1, tell, course)
+    executor = LocalExecutor(LentKernels(), 1, tell, course)
     try:
         records, _ = executor.submit(begun.job, 0, Turns([begun.job])).result()
         made.records += records
@@ -298,21 +297,11 @@ class _Teller:
         self._log(job.topic, {"job": job.job})  # says where this worker is reached
 
     def __call__(self, told: Told) -> None:
-        if not isinstance(told, Event):
-            return
-        record = {"record": json.dumps(told.record.data())} if told.record else {}
-        self._log(self._job.topic, {"job": self._job.job, "step": told.step, **record})
-
-
-class _Lent:
-    """The kernels of this process, which stay for the next job: a template costs a second to start."""
-
-    def start(self, environment: Mapping[str, str]) -> ServerKernel:
-        """See :class:`~tlsrunbook.run.server_kernel.Kernels`."""
-        own = os.getpid()
-        if own not in _kernels:
-            _kernels[own] = open_kernels()
-        return _kernels[own].start(environment)
-
-    def close(self) -> None:
-        """They end with the process."""
+        facts: dict[str, Any] = {"job": self._job.job}
+        if isinstance(told, Event):
+            facts["step"] = told.step
+            if told.record:
+                facts["record"] = json.dumps(told.record.data())
+        elif isinstance(told, ServerEvent):
+            facts |= {"state": told.state, "text": told.text, "steps": list(told.steps)}
+        self._log(self._job.topic, facts)

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -66,9 +67,8 @@ class Cluster:
         victims = psutil.Process(self.workers[site].pid).children(recursive=True)
         for victim in victims:
             victim.kill()
-        gone, alive = psutil.wait_procs(victims, timeout=30)
-        assert not alive
-        return len(gone)
+        _await_end(victims)
+        return len(victims)
 
     def _start(self, *arguments: str) -> subprocess.Popen[str]:
         log = (self.folder / f"{arguments[0]}-{len(self.workers)}.log").open("w", encoding="utf-8")
@@ -94,6 +94,20 @@ def _said(process: subprocess.Popen[str], words: str) -> str:
     raise AssertionError(f"it ended without saying {words!r}: {process.wait()}")
 
 
+def _await_end(processes: list[psutil.Process], seconds: float = 30.0) -> None:
+    """Wait until processes have ended; one that nobody has asked about yet (a zombie) has."""
+    end = time.monotonic() + seconds
+    while [one for one in psutil.wait_procs(processes, timeout=0.02)[1] if not _zombie(one)]:
+        assert time.monotonic() < end, "a process that was killed goes on"
+
+
+def _zombie(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def _end(process: subprocess.Popen[str]) -> None:
     """End a process and all of its own."""
     family = []
@@ -108,6 +122,6 @@ def _end(process: subprocess.Popen[str]) -> None:
     for one in family:
         if one.is_running():
             one.kill()
-    psutil.wait_procs(family, timeout=20)
+    _await_end(family)
     if process.stdout:
         process.stdout.close()

@@ -15,7 +15,7 @@ from tests.support.change import STEPS, Change
 from tlsrunbook.adapters.worker_folder import ServerFolder
 from tlsrunbook.errors import NoWorker, WorkerLost
 from tlsrunbook.run.course import Course
-from tlsrunbook.run.job import Event, Told
+from tlsrunbook.run.job import Event, ServerEvent, Told
 from tlsrunbook.run.outcome import Ending
 from tlsrunbook.wiring_worker import stop
 
@@ -221,3 +221,18 @@ def test_a_worker_that_lost_its_folder_still_goes_on_from_the_archive(change: Po
     result, course = change.run("EDGE1")
     assert (ending(change, result), course.wrong) == (Ending.DONE, ())
     assert change.succeeded("EDGE1")["Import-ExchangeCertificate"] == 1
+
+
+def test_people_are_told_what_a_worker_found_broken_off_and_the_run_is_not_judged_by_it(
+    change: PortableChange,
+) -> None:
+    lost = change.perform("EDGE1", "confirm")
+    folder = ServerFolder(change.courier.place.folder, change.site, "EDGE1")
+    (folder.store.folder / lost.records[0]).unlink()  # as where the worker was killed before it could write one
+    told: list[Told] = []
+    result, _ = change.run("EDGE1", steps=("confirm",), tell=told.append)
+    texts = [one.text for one in told if isinstance(one, ServerEvent) and one.state == "reconciled"]
+    assert len(texts) == 1
+    assert "confirm had broken off" in texts[0]
+    assert [(record.attempt, record.status.value) for record in result.records] == [(2, "unchanged")]
+    assert "EDGE1/1-confirm/attempt-1/record.json" in change.archive()

@@ -17,7 +17,7 @@ from tlsrunbook.errors import LeaseHeld, NoWorker, TlsRunbookError, WorkerLost
 from tlsrunbook.evidence.record import Record, record_from_data
 from tlsrunbook.run.course import Course, Undone
 from tlsrunbook.run.executor import GOES_ON, Ended
-from tlsrunbook.run.job import Event, ServerJob, Tell
+from tlsrunbook.run.job import Event, ServerEvent, ServerJob, Tell
 from tlsrunbook.run.lost import lost_record
 from tlsrunbook.run.portable import BEGUN_ALREADY, PortableJob, PortableResult, result_from_text, to_text
 from tlsrunbook.run.returned import Taken, keep_aside, take_evidence
@@ -223,6 +223,10 @@ def _refuse_other(result: PortableResult, name: str, job: ServerJob) -> None:
         raise NoWorker(what, where=where, todo=result.refused.get("todo", ""))
 
 
+#: What a worker tells about a server that people want to know.
+_OF_THE_SERVER = ("taken-over", "reconciled", "done-before")
+
+
 class _Heard:
     """What a worker tells of a job while it works, as events.
 
@@ -241,6 +245,10 @@ class _Heard:
 
     def __call__(self, told: Mapping[str, Any]) -> None:
         """Hear one thing. Whatever does not fit is left out: it is for the display alone."""
+        if told.get("state") in _OF_THE_SERVER:
+            steps = tuple(str(one) for one in told.get("steps", ()))
+            text = f"at its worker: {told.get('text', '')}"
+            self._tell(ServerEvent(self._job.site, self._job.server, str(told["state"]), text, steps))
         step = str(told.get("step", ""))
         if step not in self._steps:
             return
