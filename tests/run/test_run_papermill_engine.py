@@ -17,7 +17,7 @@ from tests.support.papermill_command import papermill
 BEFORE = {"parameters": "site = ''", "open": "x = 1"}
 AFTER = {"later": "x = 2", "close": "x = 3"}
 ENGINE = ("--engine", "tlsrunbook")
-PASSWORD = "correct horse 'battery' staple"  # noqa: S105
+PASSWORD = "correct horse 'battery' staple"
 
 ENDINGS = {
     "dead kernel": ("import os; os._exit(7)", (), "DeadKernelError"),

@@ -17,6 +17,7 @@ from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from tlsrunbook.run.kernels.popen import ended
+from tlsrunbook.run.kernels.words import FEW_ARENAS
 
 _PROGRAM = "tlsrunbook.run.kernels.template"
 
@@ -58,6 +59,7 @@ class ForkServer:
             self._process = subprocess.Popen(  # noqa: S603 - this interpreter
                 [sys.executable, "-m", _PROGRAM, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
+                env={**os.environ, **FEW_ARENAS},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -54,6 +55,25 @@ class RunbookKernel(IPythonKernel):
         self._adopted = dict(os.environ)
         self._used = False
 
+    @classmethod
+    def instance(cls, *args: Any, **kwargs: Any) -> RunbookKernel:
+        """Give the kernel, the only one in its process. One that was built before the fork is connected now."""
+        built = cls.initialized()
+        kernel: RunbookKernel = super().instance(*args, **kwargs)
+        if built:
+            kernel.connected(**kwargs)
+        return kernel
+
+    def connected(self, **connection: Any) -> None:
+        """Take over what ipykernel hands to a kernel that is built after its sockets."""
+        for name in ("control_stream", "debugpy_stream", "debug_shell_socket", "shell_stream", "stdin_socket"):
+            setattr(self, name, connection[name])
+        for name in ("control_thread", "shell_channel_thread", "iopub_thread", "iopub_socket"):
+            setattr(self, name, connection[name])
+        if self.shell:
+            for part in (self.shell.displayhook, self.shell.display_pub):
+                part.pub_socket = self.iopub_socket
+
     async def _request(self, stream: Any, ident: Any, parent: dict[str, Any]) -> None:
         content = parent["content"]
         verbs: dict[str, Callable[[Mapping[str, Any]], None]]
@@ -95,16 +115,64 @@ class RunbookApp(IPKernelApp):
     def _the_session(self) -> Session:
         return DiscreetSession(parent=self)
 
+    def prepare(self, arguments: list[str]) -> None:
+        """Do the part of ``initialize`` that needs no thread and no connection, so that forked kernels share it.
 
-def serve(arguments: list[str]) -> None:
+        Args:
+            arguments: Of the kernel's command line.
+        """
+        super(IPKernelApp, self).initialize([*OPTIONS, *arguments])  # type: ignore[no-untyped-call]
+        self.init_pdb()  # type: ignore[no-untyped-call]
+        self.init_blackhole()  # type: ignore[no-untyped-call]
+
+    def build(self) -> None:
+        """Build the kernel and its shell too, without a connection. That touches every module there is, once."""
+        self.kernel = RunbookKernel.instance(
+            parent=self, session=self.session, log=self.log, profile_dir=self.profile_dir, user_ns=self.user_ns
+        )
+
+    def forked(self, connection_file: str, parent: int) -> None:
+        """Become the application of a process of its own.
+
+        Args:
+            connection_file: Of the kernel.
+            parent: The process whose end is the kernel's end.
+        """
+        self.connection_file, self.parent_handle = connection_file, parent
+        self.session.pid, self.session.session = os.getpid(), str(uuid.uuid4())
+
+    def connect(self) -> None:
+        """Do the other part, in ipykernel's order; a test compares the two parts with the whole.
+
+        Extensions and start-up files of the user's profile are left out: nothing runs here but the notebook.
+        """
+        for part in (
+            self.init_connection_file,
+            self.init_poller,
+            self.init_sockets,
+            self.init_heartbeat,
+            self.write_connection_file,
+            self.log_connection_info,
+            self.init_io,
+            self.init_signal,
+            self.init_kernel,
+            self.init_path,
+            self.init_shell,
+            self.init_gui_pylab,
+        ):
+            part()
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+
+
+def serve(app: Any) -> None:
     """Be a kernel until its end.
 
     Args:
-        arguments: Of the kernel's command line.
+        app: Prepared.
     """
     remember_values(passwords_in(os.environ))
-    app: Any = RunbookApp.instance()
-    app.initialize([*OPTIONS, *arguments])
+    app.connect()
     app.start()
 
 
@@ -124,7 +192,9 @@ def main() -> None:
 
         arguments.remove("--prepared")
         prepare()
-    serve(arguments)
+    app: Any = RunbookApp.instance()
+    app.prepare(arguments)
+    serve(app)
     end()
 
 

@@ -109,7 +109,7 @@ async def started(
     with (manager.folder / "stderr").open("ab") as errors:
         streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": errors}
         await manager.start_kernel(**streams, **options)
-    client = manager.client()
+    client = manager.client(context=manager.context)  # or each client would have two threads of its own
     client.start_channels(stdin=False, hb=False, control=False)
     kernel = RunningKernel(manager, client, {})
     try:

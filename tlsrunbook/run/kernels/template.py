@@ -20,8 +20,9 @@ import threading
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tlsrunbook.run.kernels.kernel import end, serve
+from tlsrunbook.run.kernels.kernel import RunbookApp, end, serve
 from tlsrunbook.run.kernels.prepare import prepare
+from tlsrunbook.run.kernels.words import FEW_ARENAS
 
 _CHUNK = 1 << 16
 
@@ -31,9 +32,11 @@ class Template:
 
     Args:
         executor: The connection with the executor.
+        app: Prepared, but for its connection.
     """
 
-    def __init__(self, executor: socket.socket) -> None:
+    def __init__(self, executor: socket.socket, app: Any) -> None:
+        self._app = app
         self._executor = executor
         self._kernels: dict[int, int] = {}
         self._rest = b""
@@ -103,9 +106,9 @@ class Template:
             template = os.getppid()
             self._forget()
             _stand_alone(said)
-            arguments = ["-f", connection_file, f"--IPKernelApp.parent_handle={template}"]
-            sys.argv = [sys.argv[0], *arguments]
-            serve(arguments)
+            sys.argv = [sys.argv[0], "-f", connection_file]
+            self._app.forked(connection_file, template)
+            serve(self._app)
             code = 0
         except BaseException:  # noqa: BLE001 - nothing may return into the template's loop
             sys.excepthook(*sys.exc_info())
@@ -156,9 +159,14 @@ def main() -> None:
     from tlsrunbook.run.kernels.warm import warm  # noqa: PLC0415
 
     warm()
+    for name in FEW_ARENAS:  # not for what a notebook may start
+        os.environ.pop(name, None)
+    app: Any = RunbookApp.instance()
+    app.prepare([])
+    app.build()
     gc.collect()
     gc.freeze()
-    Template(socket.socket(fileno=int(sys.argv[1]))).run()
+    Template(socket.socket(fileno=int(sys.argv[1])), app).run()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,14 @@ PART = "part"
 #: Set in a kernel whose engine ends the session with the server itself, when the last notebook is done.
 KEEP_SESSION = "TLSRUNBOOK_KEEP_SESSION"
 
+#: For the template and its kernels: a kernel has a dozen threads, each of which would take memory from its own place.
+FEW_ARENAS = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    "MALLOC_TOP_PAD_": "16384",
+}
+
 #: Parts of the command line of processes that a notebook may be executed in: Jupyter's own kernels, and ours, the
 #: forked ones of which carry that of the template they were forked from.
 _PROGRAMS = ("ipykernel", "tlsrunbook.run.kernels.")
