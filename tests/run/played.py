@@ -37,6 +37,7 @@ class Played:
         broken: Servers of which not even a record can be read.
         done: Servers of which everything is done.
         capacity: Servers at once.
+        at_site: Servers of one site at once; 0 is no limit.
     """
 
     ends: Mapping[tuple[str, str], Status] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Played:
     broken: tuple[str, ...] = ()
     done: tuple[str, ...] = ()
     capacity: int = 4
+    at_site: int = 0
     told: list[Told] = field(default_factory=list)
     most: int = 0
     course: Course = field(default_factory=Course)
@@ -70,6 +72,9 @@ class Played:
         if job.server in self.done:
             return Begun(replace(job, steps=()), done_before=job.step_ids)
         return Begun(job, lease=FakeLease(job.server, self.released))
+
+    def places(self, site: str) -> int:
+        return self.at_site or self.capacity
 
     def submit(self, job: ServerJob, at: int, turns: Turns) -> Future[Ended]:
         return self._threads.submit(

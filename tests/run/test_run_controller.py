@@ -10,7 +10,7 @@ from played import Played, a_job, a_site
 from tlsrunbook.evidence.record import Status
 from tlsrunbook.run.course import Undone
 from tlsrunbook.run.fleet import SiteWork
-from tlsrunbook.run.job import Event, Told, WaveEvent
+from tlsrunbook.run.job import Event, ServerEvent, Told, WaveEvent
 from tlsrunbook.run.outcome import Ending
 from tlsrunbook.run.pace import Pace
 from tlsrunbook.steps.registry import STEP_IDS
@@ -214,3 +214,11 @@ def test_servers_begin_at_the_pace_of_their_site_or_of_the_run() -> None:
     together.tell = lambda told: (Played.tell(together, told), together.course.stop() if together.begun else None)[0]  # type: ignore[method-assign, func-returns-value]
     together.run(quick, slow, logons_per_minute=1)
     assert together.begun == ["A"]
+
+
+def test_a_site_that_takes_few_servers_at_once_keeps_no_other_site_waiting() -> None:
+    played = Played(capacity=6, at_site=2)
+    played.run(a_site("A B C D E F G H", site="london"), a_site("Q R S T", site="paris"))
+    begun = [told.server for told in played.told if isinstance(told, ServerEvent) and told.state == "begun"]
+    assert sorted(begun) == list("ABCDEFGHQRST")
+    assert begun.index("Q") < begun.index("H")

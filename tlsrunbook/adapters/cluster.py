@@ -7,6 +7,8 @@ as Dask does it: whoever holds a certificate of the cluster's CA is trusted by t
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from tlsrunbook.errors import NoWorker, TlsRunbookError, WorkerLost
 
 #: So often a waiting job looks whether the run shall stop, in seconds.
 _LOOK = 0.5
+#: So long it is taken for known how many workers there are, in seconds.
+_FRESH = 1.0
 #: A job that was broken off has this long to come back with what is certain, in seconds.
 _BREAK_OFF = 60.0
 _CONNECT = "20s"
@@ -62,7 +66,7 @@ class DaskCourier:
         self._topic = f"tlsrunbook-{run}"
         self._heard: dict[str, Callable[[Mapping[str, Any]], None]] = {}
         self._at: dict[str, str] = {}
-        self._places = _Places(self._workers_of)
+        self._places = _Places(self._site_workers)
         self._stack = ExitStack()
         self._stack.enter_context(dask.config.set(dict(config.dask)))
         try:
@@ -178,12 +182,17 @@ class DaskCourier:
             with suppress(Exception):
                 hear(told)
 
-    def _workers_of(self, site: str) -> int:
+    def places(self, site: str) -> int:
+        """See :class:`~tlsrunbook.run.remote.Courier`."""
+        return self._places.count(site)
+
+    def _site_workers(self) -> Mapping[str, int]:
+        """Give how many workers each resource has now."""
         try:
             workers = self._client.scheduler_info(n_workers=-1)["workers"]
         except Exception:  # noqa: BLE001 - a scheduler that is gone; the job itself says so
-            return 0
-        return sum(1 for one in workers.values() if one.get("resources", {}).get(resource_of(site)))
+            return {}
+        return Counter(name for one in workers.values() for name in one.get("resources", {}))
 
     def close(self) -> None:
         """See :class:`~tlsrunbook.run.remote.Courier`."""
@@ -196,19 +205,29 @@ class _Places:
     """Lets no more jobs of a site out than it has workers: one that waits at a worker would be lost with it.
 
     Args:
-        workers: Gives the number of a site's workers now.
+        workers: Gives the number of workers by resource now; asked at most once in :data:`_FRESH` seconds.
     """
 
-    def __init__(self, workers: Callable[[str], int]) -> None:
+    def __init__(self, workers: Callable[[], Mapping[str, int]]) -> None:
         self._workers = workers
         self._changed = threading.Condition()
+        self._asking = threading.Lock()
+        self._known: Mapping[str, int] = {}
+        self._asked = float("-inf")
         self._out: dict[str, int] = {}
+
+    def count(self, site: str) -> int:
+        """Give how many workers a site has, or 1: a job goes out alone, and comes back as one that nobody took."""
+        with self._asking:
+            if time.monotonic() - self._asked > _FRESH:
+                self._known = self._workers()
+                self._asked = time.monotonic()
+            return max(1, self._known.get(resource_of(site), 0))
 
     def taken(self, site: str, asked: Callable[[], int]) -> ExitStack:
         """Wait for a place, take it, and give what gives it back."""
         while True:
-            # Without any worker the job goes out alone: the scheduler tells after its time-out that nobody took it.
-            count = max(1, self._workers(site))
+            count = self.count(site)
             with self._changed:
                 if self._out.get(site, 0) < count or asked():
                     self._out[site] = self._out.get(site, 0) + 1

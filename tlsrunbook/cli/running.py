@@ -34,7 +34,7 @@ class View(Protocol):
 
 
 #: Servers at once where workers at the sites do the work.
-_REMOTE_WORKERS = 256
+_REMOTE_WORKERS = 1024
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
@@ -100,12 +101,15 @@ class Controller:
             self._running[self._executor.submit(work.job, work.at, turns)] = work
 
     def _begin_new(self) -> None:
+        busy = Counter(work.job.site for work in self._running.values())
         for work in self._fleet.may_begin():
             if len(self._running) >= self._executor.capacity:
                 return
-            pace = self._paces[work.job.site]
-            if pace.wait() == 0:
+            site = work.job.site
+            pace = self._paces[site]
+            if busy[site] < self._executor.places(site) and pace.wait() == 0:
                 pace.begin()
+                busy[site] += 1
                 work.state = "under way"
                 self._running[self._beginners.submit(self._begin, work.job, self._tell)] = work
 

@@ -24,6 +24,9 @@ from tlsrunbook.steps.base import Step
 #: After a step that ended so, the server's next one may begin.
 GOES_ON = frozenset({Status.PLANNED, Status.UNCHANGED, Status.CHANGED, Status.SKIPPED})
 
+#: Name of a step's notebook while it is executed, by its number and id: hidden, for it is no evidence yet.
+EXECUTING = ".{}-{}.ipynb"
+
 #: The records that were made, in order, and the index of the step to go on with (the number of steps: all is said).
 Ended = tuple[list[Record], int]
 
@@ -38,6 +41,9 @@ class Executor(Protocol):
     @property
     def capacity(self) -> int:
         """How many servers it may be given at once."""
+
+    def places(self, site: str) -> int:
+        """How many servers of one site it may be given at once, as things are now; at least 1."""
 
     def submit(self, job: ServerJob, at: int, turns: Turns) -> Future[Ended]:
         """Run the job's steps from one on, until one stops or has to wait for another server's step.
@@ -81,6 +87,11 @@ class LocalExecutor:
         self._threads = ThreadPoolExecutor(capacity, thread_name_prefix="server")
         self._lock = threading.Lock()
         self._open: dict[tuple[str, str], ServerKernel] = {}
+
+    def places(self, site: str) -> int:
+        """See :class:`Executor`."""
+        del site
+        return self.capacity
 
     def submit(self, job: ServerJob, at: int, turns: Turns) -> Future[Ended]:
         """See :class:`Executor`."""
@@ -191,7 +202,7 @@ def run_step(job: ServerJob, step: Step, kernel: ServerKernel) -> tuple[Record, 
 
 def executing_path(job: ServerJob, step: Step) -> Path:
     """Give where a step's notebook is while it is executed: never evidence by this name."""
-    return job.store.folder / job.change / job.server / f".{step.number}-{step.id}.ipynb"
+    return job.store.folder / job.change / job.server / EXECUTING.format(step.number, step.id)
 
 
 def _attempts(job: ServerJob, step: Step) -> list[Attempt]:

@@ -59,6 +59,9 @@ class Courier(Protocol):
             WorkerLost: The job may have been begun, and nothing came back.
         """
 
+    def places(self, site: str) -> int:
+        """How many jobs a site takes at once, as things are now; at least 1, so that nobody taking one is told."""
+
     def settle(self, address: str, text: str) -> None:
         """Tell a worker what was taken into the archive, so that it takes its copies away. Never raises."""
 
@@ -94,6 +97,10 @@ class RemoteExecutor:
         self._tell = tell
         self._course = course
         self._threads = ThreadPoolExecutor(capacity, thread_name_prefix="server")
+
+    def places(self, site: str) -> int:
+        """See :class:`~tlsrunbook.run.executor.Executor`."""
+        return self._courier.places(site)
 
     def submit(self, job: ServerJob, at: int, turns: Turns) -> Future[Ended]:
         """See :class:`~tlsrunbook.run.executor.Executor`.
