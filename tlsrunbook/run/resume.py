@@ -13,7 +13,7 @@ from tlsrunbook.evidence.record import Status
 from tlsrunbook.ports import Attempt
 from tlsrunbook.run.abandoned import transcript_lines
 from tlsrunbook.run.executed import ended_early, filed
-from tlsrunbook.run.executor import executing_path
+from tlsrunbook.run.executor import EXECUTING
 from tlsrunbook.run.job import ServerJob
 from tlsrunbook.run.notebooks import notebook_path
 from tlsrunbook.steps.base import Step
@@ -59,46 +59,44 @@ def nothing_left(job: ServerJob) -> bool:
     Raises:
         EvidenceError: A record cannot be read.
     """
-    if remaining(job) or any(job.store.record(one) is None for one in _attempts(job)):
+    if remaining(job) or job.store.unfinished(job.change, job.server):
         return False
     # A runner that was killed after the last record has not filed the notebook, and may have left half a file.
     return not any((job.store.folder / job.change / job.server).rglob(".*"))
 
 
 def file_leftovers(job: ServerJob) -> tuple[str, ...]:
-    """Put the notebooks that a killed runner was executing beside the records they belong to.
+    """Put the notebooks that a killed runner was executing beside the records they belong to, in any change.
 
     Call it only while holding the server's lease. One whose step never began is taken away: nothing was done in it.
 
     Returns:
-        The steps whose notebook was filed.
+        The change and the step of each notebook that was filed.
 
     Raises:
         EvidenceError: The disk refuses.
     """
     found = []
-    for step in ALL_STEPS:
-        output = executing_path(job, step)
-        if not output.is_file():
-            continue
+    for output in sorted(job.store.folder.glob(f"*/{job.server}/{EXECUTING.format('*', '*')}")):
+        change, step = output.parent.parent.name, _step_of(output)
         notebook = _read(output)
-        attempt = _attempt_of(job, step, _started(notebook))
-        if attempt is None:
+        attempt = _attempt_of(job, change, step, _started(notebook)) if step else None
+        if step is None or attempt is None:
             output.unlink(missing_ok=True)
             continue
         note = _KILLED if ended_early(notebook) else ""
         filed(notebook_path(step.notebook), "", output, attempt.folder / step.notebook, note)
-        found.append(step.id)
+        found.append(f"{change} / {step.id}")
     return tuple(found)
 
 
-def _attempts(job: ServerJob) -> tuple[Attempt, ...]:
-    return tuple(job.store.attempts(job.change, job.server))
+def _step_of(output: Path) -> Step | None:
+    return next((step for step in ALL_STEPS if EXECUTING.format(step.number, step.id) == output.name), None)
 
 
-def _attempt_of(job: ServerJob, step: Step, started: datetime | None) -> Attempt | None:
+def _attempt_of(job: ServerJob, change: str, step: Step, started: datetime | None) -> Attempt | None:
     """Give the attempt that was made by a notebook begun at a time; None when it made none."""
-    own = [one for one in _attempts(job) if one.step == step.id]
+    own = [one for one in job.store.attempts(change, job.server) if one.step == step.id]
     if not own or started is None or (own[-1].folder / step.notebook).exists():
         return None
     lines = transcript_lines(own[-1])
