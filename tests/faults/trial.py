@@ -37,7 +37,8 @@ class Blow:
         requests: It falls when the lab has had so many WinRM requests in this run of the command; 0 for while it
             starts.
         pause: Seconds after that.
-        server: Whose WinRM it is.
+        server: Whose WinRM it is, when nobody is at work on any server.
+        draw: Which of the servers at work, and which of their processes, it hits.
         down: Seconds until WinRM answers again.
     """
 
@@ -46,9 +47,10 @@ class Blow:
     pause: float
     server: str
     down: float
+    draw: float
 
     def __str__(self) -> str:
-        where = f" of {self.server} for {self.down:.1f} s" if self.kind in KINDS[4:] else ""
+        where = f" for {self.down:.1f} s" if self.kind in KINDS[4:] else ""
         return f"{self.kind}{where} after {self.requests} requests and {self.pause:.3f} s"
 
 
@@ -92,15 +94,17 @@ class Scene:
     Args:
         folder: A fresh one.
         lab: It runs, with one site.
+        waves: As the command line takes them.
     """
 
-    def __init__(self, folder: Path, lab: LabProcess) -> None:
+    def __init__(self, folder: Path, lab: LabProcess, waves: str = "100%") -> None:
         self.lab = lab
         self.folder = folder
         self.runs = folder / "runs"
         (self.site_file,) = lab.write_site_files(folder / "sites")
         self.site = lab.site_names[0]
         self.servers = sorted(server for _, server in lab.counters())
+        self.waves = waves
         self.mark = uuid.uuid4().hex
         self._output = folder / "output.txt"
 
@@ -116,7 +120,7 @@ class Scene:
             output.write(b"\n--- run\n")
             output.flush()
             return subprocess.Popen(
-                [*command, "--workers", str(WORKERS), *more],
+                [*command, "--workers", str(WORKERS), "--waves", self.waves, *more],
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -138,13 +142,14 @@ class Scene:
         """Give what all runs of the command printed."""
         return self._output.read_text(encoding="utf-8", errors="replace") if self._output.is_file() else ""
 
-    def unfinished_kernels(self) -> list[int]:
-        """Give the processes that work on a step now, as the evidence says."""
+    def at_work(self) -> list[tuple[str, int]]:
+        """Give the servers that are worked on now, each with the process that does it, as the evidence says."""
         found = []
         for path in sorted(self.runs.glob("*/*/*/*/attempt-*/transcript.jsonl")):
             if not (path.parent / "record.json").exists():
                 try:
-                    found.append(int(json.loads(path.read_bytes().split(b"\n", 1)[0])["who"]["process"]))
+                    process = int(json.loads(path.read_bytes().split(b"\n", 1)[0])["who"]["process"])
+                    found.append((path.parts[-4], process))
                 except (OSError, ValueError, KeyError):
                     continue
         return found
@@ -152,7 +157,8 @@ class Scene:
 
 def new_lab() -> LabProcess:
     """Give a lab for one trial."""
-    return LabProcess(quick_keys=SERVERS * 4, sites=1, servers=SERVERS)
+    # With a way there and back that takes its time, more blows fall while a command is under way.
+    return LabProcess(quick_keys=SERVERS * 4, sites=1, servers=SERVERS, round_trip=0.01)
 
 
 def clean_run(folder: Path) -> Clean:
@@ -190,7 +196,7 @@ def run_trial(seed: int, folder: Path, clean: Clean) -> Trial:
     trial = Trial(seed)
     begun = time.monotonic()
     with new_lab() as lab:
-        scene = Scene(folder, lab)
+        scene = Scene(folder, lab, "1,50%,100%" if seed % 3 == 0 else "100%")
         try:
             for _ in range(rng.choice((1, 1, 2))):
                 _one_run_with_blow(scene, _blow(rng, scene.servers, clean, trial), trial)
@@ -209,11 +215,11 @@ def run_trial(seed: int, folder: Path, clean: Clean) -> Trial:
 def _blow(rng: random.Random, servers: list[str], clean: Clean, trial: Trial) -> Blow:
     """Draw a blow: sometimes while the command starts, else anywhere in the work that a run still has to do."""
     kind = rng.choice(KINDS)
-    server, down = rng.choice(servers), rng.uniform(0.1, 3.0)
+    server, down, draw = rng.choice(servers), rng.uniform(0.1, 3.0), rng.random()
     if rng.random() < 0.15:
-        return Blow(kind, 0, rng.uniform(0.0, 2.0), server, down)
+        return Blow(kind, 0, rng.uniform(0.0, 2.0), server, down, draw)
     left = clean.requests if not trial.codes else clean.requests // 3
-    return Blow(kind, rng.randrange(1, left), rng.uniform(0.0, 0.03), server, down)
+    return Blow(kind, rng.randrange(1, left), rng.uniform(0.0, 0.03), server, down, draw)
 
 
 def _one_run_with_blow(scene: Scene, blow: Blow, trial: Trial) -> None:
@@ -231,10 +237,12 @@ def _one_run_with_blow(scene: Scene, blow: Blow, trial: Trial) -> None:
 def _strike(scene: Scene, blow: Blow, running: subprocess.Popen[bytes]) -> str:
     """Do it, and say what was hit; empty when there was nothing to hit any more."""
     if blow.kind in KINDS[4:]:
-        scene.lab.ask("break_winrm", blow.server, restart=blow.kind == "WinRM restarts")
+        at_work = [server for server, _ in scene.at_work()] or [blow.server]
+        server = at_work[int(blow.draw * len(at_work))]
+        scene.lab.ask("break_winrm", server, restart=blow.kind == "WinRM restarts")
         time.sleep(blow.down)
         scene.lab.ask("clear_faults")
-        return blow.server
+        return server
     victims = [process for process in _victims(scene, blow, running) if process.is_running()]
     processes.kill(victims)
     return ", ".join(str(process.pid) for process in victims)
@@ -248,10 +256,9 @@ def _victims(scene: Scene, blow: Blow, running: subprocess.Popen[bytes]) -> list
         return [runner] if runner else []
     if blow.kind == "runner and all its processes":
         return [*([runner] if runner else []), *others]
-    if blow.kind == "kernel":
-        kernels = [everybody[pid] for pid in scene.unfinished_kernels() if pid in everybody]
-        return kernels[:1] or others[:1]
-    return random.Random(blow.requests).sample(others, 1) if others else []
+    kernels = [everybody[pid] for _, pid in scene.at_work() if pid in everybody]
+    choice = (kernels or others) if blow.kind == "kernel" else others
+    return [choice[int(blow.draw * len(choice))]] if choice else []
 
 
 def _run_until_done(scene: Scene, trial: Trial) -> None:
