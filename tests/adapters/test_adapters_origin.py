@@ -36,3 +36,9 @@ def test_an_account_without_a_name_is_unknown_and_stops_nothing(
 
 def test_the_tool_names_its_version() -> None:
     assert tool()["package"] == __version__
+
+
+def test_a_process_that_works_for_somebody_elsewhere_names_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "asked_by" not in who()
+    monkeypatch.setenv("TLSRUNBOOK_ASKED_BY", "anna on ADMIN7")
+    assert who()["asked_by"] == "anna on ADMIN7"

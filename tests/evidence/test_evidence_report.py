@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -247,6 +248,11 @@ def test_every_attempt_is_there_with_its_notebook_and_those_without_a_record_too
     assert "? no record" in page.text
     for wanted in ("5-send-connectors.ipynb", "12" * 32, "34" * 32):
         assert wanted in page.text
+
+
+def test_a_step_that_a_worker_did_says_who_asked_for_it() -> None:
+    record = replace(verified(SEEN), who={"user": "svc", "host": "LON-JUMP", "asked_by": "anna on ADMIN7"})
+    assert "svc on LON-JUMP, asked by anna on ADMIN7" in shown(record).text
 
 
 def test_links_within_the_page_lead_somewhere() -> None:

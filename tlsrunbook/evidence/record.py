@@ -82,7 +82,7 @@ class Record:
         todo: What to do next; empty when nothing.
         started: UTC.
         finished: UTC.
-        who: ``user``, ``host``, ``process``: who ran it and where from.
+        who: ``user``, ``host``, ``process``: who ran it and where from; ``asked_by`` where that was a worker.
         why: ``ticket`` and ``reason`` of the change.
         tool: ``package`` version and ``python`` version.
         server_facts: FQDN, Exchange version, role, as the server told; empty when it was not reached.

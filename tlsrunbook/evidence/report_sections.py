@@ -277,6 +277,7 @@ def _attempts(report: ChangeReport) -> Iterator[tuple[str, ...]]:
         executed = report.notebooks.get((record.server, record.step, record.attempt), Executed())
         link = f'<a href="{escape(executed.page)}">as a page</a>' if executed.page else "-"
         who = f"{record.who.get('user', '-')} on {record.who.get('host', '-')}"
+        who += f", asked by {record.who['asked_by']}" if record.who.get("asked_by") else ""
         told = not executed.ended_by or record.summary in executed.ended_by  # the step's own stop is no news
         early = "" if told else f"; its notebook ended early: {executed.ended_by}"
         started = f"{escape(second(record.started))}<br>{escape(who)}"
