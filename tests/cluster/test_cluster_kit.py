@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -159,3 +160,14 @@ def test_a_site_file_is_turned_towards_the_workers_own_files(tmp_path: Path) -> 
     assert own["credentials"]["file"] == str(tmp_path / "own.toml")
     none = tomllib.loads(relocated('name = "x"', {}, None, tmp_path))
     assert "credentials" not in none
+
+
+def test_a_worker_goes_back_from_a_change_with_what_the_archive_says_of_it(change_on: ChangeOn, tmp_path: Path) -> None:
+    portable = PortableChange(change_on(servers=1), tmp_path / "worker")
+    before = portable.change.snapshots()["EDGE1"]
+    portable.run("EDGE1")
+    shutil.rmtree(tmp_path / "worker")
+    assert portable.change.snapshots()["EDGE1"]["send_connectors"] != before["send_connectors"]
+    result, course = portable.run("EDGE1", steps=("rollback",))
+    assert (result.endings[portable.site, "EDGE1"], course.wrong) == (Ending.DONE, ())
+    assert portable.change.snapshots()["EDGE1"]["send_connectors"] == before["send_connectors"]

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tlsrunbook.cli.common import asked_for, finish, load, make_console, outcome
-from tlsrunbook.cli.options import RUNS, WORKERS, EventsOption, KeyOption, RunsOption, SiteArgument, WorkersOption
+from tlsrunbook.cli.options import (
+    RUNS,
+    WORKERS,
+    ClusterOption,
+    EventsOption,
+    ExecutorOption,
+    KeyOption,
+    RunsOption,
+    SiteArgument,
+    WorkersOption,
+)
 
 if TYPE_CHECKING:
     from tlsrunbook.site import Site
@@ -24,6 +35,8 @@ def rollback(
     plan: Annotated[bool, typer.Option("--plan", help="Show what would be put back; change nothing.")] = False,
     runs: RunsOption = RUNS,
     workers: WorkersOption = WORKERS,
+    executor: ExecutorOption = "",
+    cluster: ClusterOption = None,
     key: KeyOption = "",
     as_json: EventsOption = False,
 ) -> None:
@@ -44,7 +57,8 @@ def rollback(
         stoppable(console) as course,
         sealed(console, "rollback", [one], asked.runs, servers=asked.servers, key=key) as sealing,
     ):
-        result = run_sites(console, [one], asked, at_once(workers), {}, course, sealing.signer.keyid, lines)
+        how = replace(at_once(workers), executor=executor, cluster=cluster)
+        result = run_sites(console, [one], asked, how, {}, course, sealing.signer.keyid, lines)
         sealing.outcome = outcome(result, course)
         if not lines:
             way_back(console, result.records)
