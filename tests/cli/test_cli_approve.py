@@ -125,10 +125,14 @@ def test_whoever_runs_the_notebooks_by_hand_cannot_approve_them_with_their_own_k
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TLSRUNBOOK_CONFIG_DIR", str(desk.folder / "alice"))
-    change = open_run(desk.site, "EDGE1", desk.folder / "runs").step("confirm").record.change
+    first = open_run(desk.site, "EDGE1", desk.folder / "runs")
+    change = first.step("confirm").record.change
+    first.close()
     done = desk.call("approve", change, "--yes", "--site", str(desk.site), who="alice")
     assert done.returncode == 0, "nothing to approve: confirm changes nothing"
-    open_run(desk.site, "EDGE1", desk.folder / "runs", change).step("request")
+    second = open_run(desk.site, "EDGE1", desk.folder / "runs", change)
+    second.step("request")
+    second.close()
     (desk.folder / "runs" / "london" / change / "plans" / "1" / "plan.json").unlink()
     done = desk.call("approve", change, "--yes", "--site", str(desk.site), who="alice")
     assert done.returncode == 2
