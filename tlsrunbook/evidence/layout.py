@@ -20,3 +20,6 @@ APPROVAL = "approvals/{}.dsse.json"
 OPERATOR = "operators/{}.json"
 #: Per change, numbered from 1: a page for people, made anew whenever something was added.
 REPORT = "reports/{}/report.html"
+#: Per change, numbered from 1: what a person did from the interactive runbook, and the notebook as it was saved.
+SESSION = "sessions/{}/session.json"
+SESSION_NOTEBOOK = "sessions/{}/runbook.ipynb"
