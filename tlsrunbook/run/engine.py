@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tlsrunbook.evidence.dsse import KEY_VARIABLE
+from tlsrunbook.run.notices import NOTICES_VARIABLE
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ def prepare_process() -> None:
     # jsonschema asks for it by import and does without it; it costs a second of CPU and checks only IRIs.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    os.environ.pop(NOTICES_VARIABLE, None)  # a batch seals itself, also one that is started from JupyterLab
     os.environ.pop(KEY_VARIABLE, None)  # neither this process nor its kernels learn where the signing key is
     import papermill  # noqa: F401, PLC0415 - only these processes pay for it
 
