@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from tlsrunbook.errors import StepStopped
 from tlsrunbook.evidence.display import Shown
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.ports import EvidenceStore, Shell
+from tlsrunbook.run.notices import leave_notice
 from tlsrunbook.run.planning import ROLLBACK, refuse_rolled_back
 from tlsrunbook.run.recording import Circumstances, record_step
 from tlsrunbook.steps.model import StepContext
@@ -82,17 +84,23 @@ class Run:
         """Put back what this change altered on the server, last step first."""
         return self.step("rollback")
 
-    def step(self, step_id: str) -> Shown:
+    def step(self, step_id: str, seen_plan: str | None = None) -> Shown:
         """Run one step by its id.
+
+        Args:
+            step_id: Such as ``install``.
+            seen_plan: Digest of the plan that the user has read; where the plan is another one by now, the step is
+                blocked and shows it. None: whatever the plan is.
 
         Raises:
             StepStopped: It ended blocked, waiting, failed or unknown. The record is written and shown.
             UsageError: There is no such step, or the change was rolled back.
         """
         step = step_of(step_id)
-        context = self._make_context()
+        context = replace(self._make_context(), seen_plan=seen_plan)
         if step.id != ROLLBACK:
             refuse_rolled_back(self._store, self.change, context.wanted.server.name)
+        leave_notice(self._store.folder, context.wanted.site.path, self.change, context.wanted.server.name)
         try:
             record, attempt = record_step(step, context, self._store, self.change, self._about)
         except BaseException:
