@@ -22,7 +22,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.delenv("TLSRUNBOOK_SIGNING_KEY", raising=False)
+    for name in ("TLSRUNBOOK_SIGNING_KEY", "TLSRUNBOOK_LEASE"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TLSRUNBOOK_CONFIG_DIR", str(tmp_path / ".config"))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / ".ipython"))
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")

@@ -16,6 +16,8 @@
       BadCertificateFile            1   a CSR or a CA's reply is not what it should be
       AuthorityFailed               1   the authority could not be asked, or refused
       EvidenceError                 1   a record or transcript could not be written or read
+      LeaseHeld                     3   somebody else works on this server
+      LeaseLost                     1   somebody else took this server over in the meantime; nothing was sent
       StepStopped                   1-4 a step ended in anything but planned, unchanged or changed
 
 An error stores facts and computes its message from them, so that it survives pickling. Every one says what was wrong,
@@ -24,6 +26,7 @@ where (file, key path, server, step), and what to do. None holds a secret.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -171,6 +174,27 @@ class EvidenceError(TlsRunbookError):
     """A record, transcript or state could not be written or read."""
 
     code = "evidence"
+
+
+class LeaseHeld(TlsRunbookError):
+    """Somebody else works on this server; nothing was begun.
+
+    Args:
+        holder: ``user``, ``host``, ``process``, ``what``, ``since``, ``until`` of the one who does.
+    """
+
+    code = "lease-held"
+    exit_code = 3
+
+    def __init__(self, what: str, *, where: str = "", todo: str = "", holder: Mapping[str, str] | None = None) -> None:
+        super().__init__(what, where=where, todo=todo)
+        self.holder = dict(holder or {})
+
+
+class LeaseLost(TlsRunbookError):
+    """The lease of this server ran out, or somebody else took it over: nothing more is sent."""
+
+    code = "lease-lost"
 
 
 class StepStopped(TlsRunbookError):

@@ -194,6 +194,28 @@ class Attempt(Protocol):
         """
 
 
+class Lease(Protocol):
+    """The right to work on one server, which one runner or one person has at a time."""
+
+    @property
+    def token(self) -> str:
+        """Names it to a process that works for the same holder."""
+
+    @property
+    def taken_over(self) -> Mapping[str, str]:
+        """Who held the server before and never gave it back; empty when it was free."""
+
+    def check(self) -> None:
+        """Look whether it is still held.
+
+        Raises:
+            LeaseLost: It ran out, or somebody took it over.
+        """
+
+    def release(self) -> None:
+        """Give it back. Harmless when it is lost. Never raises."""
+
+
 class EvidenceStore(Protocol):
     """The evidence of one site: changes, attempts, records."""
 
@@ -219,6 +241,23 @@ class EvidenceStore(Protocol):
 
     def rolled_back(self, change: str, server: str) -> bool:
         """Whether going back was begun on this server: such a change is never gone on with."""
+
+    def lease(self, server: str, who: Mapping[str, str], what: str) -> Lease:
+        """Take the lease of a server, for this process (``who``) and a purpose such as ``run`` or ``JupyterLab``.
+
+        Raises:
+            LeaseHeld: Somebody else has it.
+            EvidenceError: The disk refuses.
+        """
+
+    def joined_lease(self, server: str, token: str) -> Lease:
+        """Give the lease that the holder of this token has taken, to work for them; see :meth:`Lease.check`."""
+
+    def lease_holder(self, server: str) -> Mapping[str, str]:
+        """Give who works on a server, as in :class:`~tlsrunbook.errors.LeaseHeld`; empty when nobody does."""
+
+    def unfinished(self, change: str, server: str) -> tuple[Attempt, ...]:
+        """Give the attempts that have no record: at work, where somebody holds the lease, else broken off."""
 
     def attempt(self, change: str, server: str, step: str, number: int) -> Attempt:
         """Make the folder of the next attempt."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from tlsrunbook.adapters.winrm import WinrmShell
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.display import Shown
 from tlsrunbook.evidence.record import Record
-from tlsrunbook.ports import Authority, Shell, Vault
+from tlsrunbook.ports import Authority, EvidenceStore, Lease, Shell, Vault
 from tlsrunbook.run.approvals import add_operator
 from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.check import CheckRow, Keep, check_authority, check_server
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from tlsrunbook.lab.lab import Lab
 
 MODES = ("plan", "apply")
+
+#: Holds the token of the server's lease in a process that the holder started to work for it.
+LEASE_VARIABLE = "TLSRUNBOOK_LEASE"
 
 
 def open_run(
@@ -84,7 +88,17 @@ def open_run(
     reasons = {key: str(why.get(key, "")) for key in ("ticket", "reason")}
     about = Circumstances(who(), reasons, tool(), loaded.rehearsal_of)
     shell = LazyShell(loaded, one)
-    return Run(lambda: step_context(loaded, one, mode, shell), shell, store, change, about, _display)
+    return Run(
+        lambda: step_context(loaded, one, mode, shell), shell, store, change, about, _display, _leases(store, one.name)
+    )
+
+
+def _leases(store: EvidenceStore, server: str) -> Callable[[], Lease]:
+    """Give what takes the lease of a server: of its own, or the one whose holder started this process."""
+    token = os.environ.get(LEASE_VARIABLE, "")
+    if token:
+        return lambda: store.joined_lease(server, token)
+    return lambda: store.lease(server, who(), "notebook")
 
 
 def open_recorded(

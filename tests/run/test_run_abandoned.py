@@ -74,7 +74,7 @@ def died(tmp_path: Path) -> Any:
 
 def test_a_kernel_that_died_with_a_change_under_way_is_unknown(died: Any) -> None:
     world = died(**{"Set-A": Died()})
-    record = abandoned_record(job_of(world), TwoItems(), world.attempt, "the kernel died")
+    record = abandoned_record(job_of(world), world.attempt, "the kernel died")
     assert record.status is Status.UNKNOWN
     assert record.summary == (
         "the step ended without a record (the kernel died); a change had been sent and was not answered"
@@ -86,14 +86,14 @@ def test_a_kernel_that_died_with_a_change_under_way_is_unknown(died: Any) -> Non
 
 def test_a_kernel_that_died_while_reading_is_failed(died: Any) -> None:
     world = died(**{"Get-SendConnector": Died()})
-    record = abandoned_record(job_of(world), TwoItems(), world.attempt, "")
+    record = abandoned_record(job_of(world), world.attempt, "")
     assert (record.status, record.summary) == (Status.FAILED, "the step ended without a record (no cell failed)")
     assert record.commands[-1].outcome == "unknown"
 
 
 def test_what_was_answered_before_is_in_the_record(died: Any) -> None:
     world = died(**{"Set-B": Died()})
-    record = abandoned_record(job_of(world), TwoItems(), world.attempt, "x")
+    record = abandoned_record(job_of(world), world.attempt, "x")
     assert [(c.cmdlets, c.outcome) for c in record.commands if c.changes] == [
         (("Set-A",), "ok"),
         (("Set-B",), "unknown"),
@@ -106,7 +106,7 @@ def test_what_was_answered_before_is_in_the_record(died: Any) -> None:
 def test_a_step_that_never_began_has_a_record_too(tmp_path: Path) -> None:
     world = recorded(tmp_path)
     attempt = world.store.attempt(world.change, "EDGE1", "activate", 4)
-    record = abandoned_record(job_of(world, "plan"), TwoItems(), attempt, "no notebook")
+    record = abandoned_record(job_of(world, "plan"), attempt, "no notebook")
     assert (record.status, record.mode, record.commands) == (Status.FAILED, "plan", ())
     assert record.error is not None
     assert record.error["where"] == "london / EDGE1 / activate"
@@ -117,7 +117,7 @@ def test_a_record_that_is_there_is_not_written_over(tmp_path: Path) -> None:
     world = recorded(tmp_path)
     first = world.run()
     with pytest.raises(Exception, match="never overwritten"):
-        abandoned_record(job_of(world), TwoItems(), world.attempt, "x")
+        abandoned_record(job_of(world), world.attempt, "x")
     assert world.on_disk() == first
 
 
@@ -140,7 +140,7 @@ def test_a_transcript_cut_off_anywhere_is_read_up_to_its_last_whole_line(tmp_pat
 
 def test_a_line_separator_inside_a_text_does_not_hide_a_change_that_came_after_it(died: Any) -> None:
     world = died(**{"Set-A": Reply(warnings=("line\u2028line\x85line",)), "Set-B": Died()})
-    record: Record = abandoned_record(job_of(world), TwoItems(), world.attempt, "x")
+    record: Record = abandoned_record(job_of(world), world.attempt, "x")
     assert record.status is Status.UNKNOWN
     assert json.loads(readable_json(record.data())) == json.loads(world.attempt.record_path.read_bytes())
 

@@ -21,7 +21,6 @@ from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.run.saving import memory_of, saved_server
 from tlsrunbook.steps.model import Seen
-from tlsrunbook.steps.registry import step_of
 
 SITE = make_site()
 PENDING = pending()
@@ -91,7 +90,7 @@ def test_the_record_of_a_kernel_that_died_says_that_it_was_a_rehearsal(tmp_path:
     attempt = store.attempt(change, "EDGE1", "confirm", 1)
     about = Circumstances({}, {}, {}, "sites/london.toml")
     job = ServerJob(tmp_path, "london", "EDGE1", (), store, tmp_path, change, "plan", about)
-    record = abandoned_record(job, step_of("confirm"), attempt, "the kernel died")
+    record = abandoned_record(job, attempt, "the kernel died")
     assert record.status is Status.FAILED
     assert record.rehearsal == "sites/london.toml"
     assert json.loads(attempt.record_path.read_bytes())["rehearsal"] == "sites/london.toml"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tlsrunbook.errors import EvidenceError
 from tlsrunbook.evidence.chain import Contents
-from tlsrunbook.evidence.layout import RECORD, TRANSCRIPT
+from tlsrunbook.evidence.layout import LEASES, RECORD, TRANSCRIPT
 from tlsrunbook.evidence.statement import (
     SEAL_FILE,
     SEALS,
@@ -160,6 +160,8 @@ def _names(folder: Path) -> tuple[list[str], list[str], list[str]]:
     odd: list[str] = []
     left_over: list[str] = []
     for name, entry in _walk(os.fspath(folder), ""):
+        if name == LEASES or name.startswith(f"{LEASES}/"):
+            continue
         if _LEFT_OVER.match(entry.name):
             left_over.append(name)
         elif entry.is_file(follow_symlinks=False):

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tlsrunbook.adapters.attempt_folder import AttemptFolder, write_once
+from tlsrunbook.adapters.lease import FileLease, JoinedLease, holder_of, take_lease
 from tlsrunbook.adapters.memory import read_memory
 from tlsrunbook.errors import EvidenceError, UsageError
 from tlsrunbook.evidence.data import readable_json, utc_text
-from tlsrunbook.evidence.layout import AFTER, BEFORE, CHANGE, PLAN
+from tlsrunbook.evidence.layout import AFTER, BEFORE, CHANGE, LEASES, PLAN
 from tlsrunbook.evidence.record import Record, record_from_data
 from tlsrunbook.exchange.state_data import Memory
 from tlsrunbook.ports import Attempt
@@ -117,6 +118,22 @@ class RunStore:
                 if done or (attempt.folder / PLAN).is_file():
                     return True
         return False
+
+    def lease(self, server: str, who: Mapping[str, str], what: str) -> FileLease:
+        """See :class:`~tlsrunbook.ports.EvidenceStore`."""
+        return take_lease(self.folder, server, who, what)
+
+    def joined_lease(self, server: str, token: str) -> JoinedLease:
+        """See :class:`~tlsrunbook.ports.EvidenceStore`."""
+        return JoinedLease(self.folder / LEASES, server, token)
+
+    def lease_holder(self, server: str) -> dict[str, str]:
+        """See :class:`~tlsrunbook.ports.EvidenceStore`."""
+        return holder_of(self.folder, server)
+
+    def unfinished(self, change: str, server: str) -> tuple[AttemptFolder, ...]:
+        """See :class:`~tlsrunbook.ports.EvidenceStore`."""
+        return tuple(attempt for attempt in self.attempts(change, server) if not attempt.record_path.exists())
 
     def attempt(self, change: str, server: str, step: str, number: int) -> AttemptFolder:
         """Make the folder of the next attempt.

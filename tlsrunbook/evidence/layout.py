@@ -6,6 +6,9 @@ CHANGE = "change.json"
 #: Per site, in the evidence of a rehearsal: what the real evidence told when the state was saved.
 REMEMBERED = "remembered.json"
 
+#: Per site: who works on which server at this moment. No evidence: what counts of it is in the records.
+LEASES = ".leases"
+
 #: Per attempt.
 RECORD = "record.json"
 TRANSCRIPT = "transcript.jsonl"

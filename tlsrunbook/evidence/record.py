@@ -95,6 +95,7 @@ class Record:
         error: ``{code, what, where, todo}`` of the error that ended it, or None.
         approval: ``by``, ``at``, ``expires``, ``plan``, ``digest``, ``keyid`` of the approval that counts; or empty.
         rehearsal: The site file that was rehearsed on a lab; empty when it was done on real servers.
+        lease: ``taken_over_from``: whose lease of the server had run out unreturned; empty where there was none.
     """
 
     site: str
@@ -121,6 +122,7 @@ class Record:
     error: Mapping[str, str] | None = None
     approval: Mapping[str, str] = field(default_factory=dict)
     rehearsal: str = ""
+    lease: Mapping[str, Any] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
         """Give the record as JSON-able data, ``schema`` first."""

@@ -4,19 +4,51 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
 
 from tlsrunbook.evidence.data import readable_json, utc_text
 from tlsrunbook.evidence.layout import RECORD, TRANSCRIPT
 from tlsrunbook.evidence.record import Record, SentCommand, Status
-from tlsrunbook.ports import Attempt
-from tlsrunbook.steps.base import Step
+from tlsrunbook.evidence.standing import State
+from tlsrunbook.ports import Attempt, EvidenceStore
 
 if TYPE_CHECKING:
-    from tlsrunbook.run.batch import ServerJob
+    from tlsrunbook.run.recording import Circumstances
+
+
+class Asker(Protocol):
+    """For whom a step was run."""
+
+    @property
+    def site(self) -> str:
+        """Site name."""
+
+    @property
+    def server(self) -> str:
+        """Server name."""
+
+    @property
+    def mode(self) -> str:
+        """``plan`` or ``apply``."""
+
+    @property
+    def about(self) -> Circumstances:
+        """Who, why, with what."""
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """An :class:`Asker` of an earlier run, as its transcript tells."""
+
+    site: str
+    server: str
+    mode: str
+    about: Circumstances
 
 
 def transcript_lines(attempt: Attempt) -> list[dict[str, Any]]:
@@ -71,7 +103,44 @@ def wait_for_kernel(attempt: Attempt, seconds: float = 15.0) -> None:
         return
 
 
-def abandoned_record(job: ServerJob, step: Step, attempt: Attempt, ended_by: str) -> Record:
+def reconcile(store: EvidenceStore, change: str, server: str, about: Circumstances) -> tuple[Record, ...]:
+    """Write the records of steps that were broken off with everything that could have written them.
+
+    Call it only with the lease of the server, before anything is done on it.
+
+    Args:
+        about: Of the run that finds them. Who ran the step is in its transcript.
+
+    Returns:
+        The records written, in order.
+    """
+    written = []
+    for attempt in store.unfinished(change, server):
+        wait_for_kernel(attempt)
+        if attempt.record_path.exists():
+            continue
+        lines = transcript_lines(attempt)
+        first: Mapping[str, Any] = lines[0] if lines else {}
+        ran = replace(about, who=first.get("who", about.who))
+        asker = _Earlier(store.folder.name, server, str(first.get("mode", "apply")), ran)
+        written.append(abandoned_record(asker, attempt, "its run was broken off; found by the next one"))
+    return tuple(written)
+
+
+def broken_off(store: EvidenceStore, change: str, server: str) -> dict[str, State]:
+    """Give the state of each step whose newest attempt has no record, for :func:`~tlsrunbook.evidence.standing`.
+
+    While somebody holds the lease such a step is at work: ask :meth:`~tlsrunbook.ports.EvidenceStore.lease_holder`.
+    """
+    newest = {attempt.step: attempt for attempt in store.attempts(change, server)}
+    return {
+        step: State.UNKNOWN if uncertain(transcript_lines(attempt)) else State.FAILED
+        for step, attempt in newest.items()
+        if not attempt.record_path.exists()
+    }
+
+
+def abandoned_record(job: Asker, attempt: Attempt, ended_by: str) -> Record:
     """Write the record of a step that ended without one.
 
     Args:
@@ -84,7 +153,7 @@ def abandoned_record(job: ServerJob, step: Step, attempt: Attempt, ended_by: str
     record = Record(
         site=job.site,
         server=job.server,
-        step=step.id,
+        step=attempt.step,
         change=attempt.change,
         attempt=attempt.number,
         mode=job.mode,
@@ -97,7 +166,7 @@ def abandoned_record(job: ServerJob, step: Step, attempt: Attempt, ended_by: str
         why=job.about.why,
         tool=job.about.tool,
         commands=_commands(lines),
-        error={"code": "no-record", "what": what, "where": f"{job.site} / {job.server} / {step.id}", "todo": ""},
+        error={"code": "no-record", "what": what, "where": f"{job.site} / {job.server} / {attempt.step}", "todo": ""},
         files=tuple(sorted({*attempt.files, RECORD})),
         rehearsal=job.about.rehearsal,
     )

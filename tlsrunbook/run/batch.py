@@ -209,7 +209,7 @@ def _run_step(job: ServerJob, step: Step, lane: NotebookProcess) -> tuple[Record
     made = [attempt for attempt in _attempts(job, step) if attempt.number not in before]
     attempt = made[-1] if made else job.store.attempt(job.change, job.server, step.id, step.number)
     wait_for_kernel(attempt)
-    record = job.store.record(attempt) or abandoned_record(job, step, attempt, done.ended_by)
+    record = job.store.record(attempt) or abandoned_record(job, attempt, done.ended_by)
     try:
         ended_by = filed(source, done.sha256, output, attempt.folder / step.notebook, done.ended_by)
     except EvidenceError as error:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tlsrunbook.errors import StepStopped
+from tlsrunbook.errors import LeaseLost, StepStopped
 from tlsrunbook.evidence.display import Shown
 from tlsrunbook.evidence.record import Record, Status
-from tlsrunbook.ports import EvidenceStore, Shell
+from tlsrunbook.ports import EvidenceStore, Lease, Shell
 from tlsrunbook.run.notices import leave_notice
 from tlsrunbook.run.planning import ROLLBACK, refuse_rolled_back
 from tlsrunbook.run.recording import Circumstances, record_step
@@ -33,6 +33,8 @@ class Run:
         change: The change id.
         about: Who, why, with what.
         show: Puts a record before the user when a step stops; in a notebook ``IPython.display.display``.
+        lease: Takes the lease of the server; the first step calls it. It is given back by :meth:`close`, and when a
+            step stops.
     """
 
     def __init__(
@@ -43,12 +45,15 @@ class Run:
         change: str,
         about: Circumstances,
         show: Callable[[Shown], None],
+        lease: Callable[[], Lease],
     ) -> None:
         self._make_context = make_context
         self._shell = shell
         self._store = store
         self._about = about
         self._show = show
+        self._take_lease = lease
+        self._lease: Lease | None = None
         self.change = change
         self.records: list[Record] = []
 
@@ -94,17 +99,19 @@ class Run:
 
         Raises:
             StepStopped: It ended blocked, waiting, failed or unknown. The record is written and shown.
+            LeaseHeld: Somebody else works on this server; nothing was begun.
             UsageError: There is no such step, or the change was rolled back.
         """
         step = step_of(step_id)
         context = replace(self._make_context(), seen_plan=seen_plan)
         if step.id != ROLLBACK:
             refuse_rolled_back(self._store, self.change, context.wanted.server.name)
+        lease = self._held()
         leave_notice(self._store.folder, context.wanted.site.path, self.change, context.wanted.server.name)
         try:
-            record, attempt = record_step(step, context, self._store, self.change, self._about)
+            record, attempt = record_step(step, context, self._store, self.change, self._about, lease)
         except BaseException:
-            self._shell.close()
+            self.close()
             raise
         finally:
             context.peers.close()
@@ -112,7 +119,7 @@ class Run:
         shown = Shown(record, step.title, _short(attempt.folder))
         if record.status in _GOES_ON:
             return shown
-        self._shell.close()
+        self.close()
         self._show(shown)
         raise StepStopped(
             record.summary,
@@ -122,8 +129,21 @@ class Run:
         )
 
     def close(self) -> None:
-        """End the session with the server. Harmless when it has ended already."""
+        """End the session with the server, and let others work on it. Harmless when it has ended already."""
         self._shell.close()
+        lease, self._lease = self._lease, None
+        if lease:
+            lease.release()
+
+    def _held(self) -> Lease:
+        """Give the lease of the server; a step that begins later takes a new one where the last one was lost."""
+        if self._lease:
+            try:
+                self._lease.check()
+            except LeaseLost:
+                self._lease = None
+        self._lease = self._lease or self._take_lease()
+        return self._lease
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         del include, exclude

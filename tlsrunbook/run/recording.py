@@ -4,132 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import sys
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from tlsrunbook.errors import CommandFailed, ConnectionFailed, OutcomeUnknown, TlsRunbookError
+from tlsrunbook.errors import CommandFailed, OutcomeUnknown, TlsRunbookError
 from tlsrunbook.evidence.data import readable_json, to_data, utc_text
 from tlsrunbook.evidence.layout import AFTER, BEFORE, PLAN, RECORD
-from tlsrunbook.evidence.record import Record, SentCommand, Status, plan_data, plan_digest
-from tlsrunbook.exchange.command import Greeting, Pipeline, Reply
-from tlsrunbook.exchange.render import render_pipeline
+from tlsrunbook.evidence.record import Record, Status, plan_data, plan_digest
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.plan.history import History
 from tlsrunbook.plan.model import Plan
-from tlsrunbook.ports import Attempt, Clock, EvidenceStore, Peers, Shell
+from tlsrunbook.ports import Attempt, Clock, EvidenceStore, Lease
 from tlsrunbook.run.approvals import FiledApprovals
 from tlsrunbook.run.history import read_history
 from tlsrunbook.run.saving import verified_on_wire
-from tlsrunbook.secret import Secret
+from tlsrunbook.run.transcript import GuardedAuthority, RecordingPeers, RecordingShell, Transcript
 from tlsrunbook.steps.base import Step, StepResult, run_step
 from tlsrunbook.steps.model import StepContext, Wanted
-
-
-class Transcript:
-    """What was sent and answered, one JSON line per event."""
-
-    def __init__(self, attempt: Attempt, clock: Clock) -> None:
-        self._attempt = attempt
-        self._clock = clock
-        self._seq = 0
-
-    def add(self, event: str, facts: Mapping[str, Any], *, durable: bool = False) -> None:
-        """Write one event. ``durable`` makes sure it is on disk before anything else happens."""
-        self._seq += 1
-        line = {"seq": self._seq, "at": utc_text(self._clock.now()), "event": event, **to_data(facts)}
-        self._attempt.append(line, durable=durable)
-
-
-@dataclass
-class RecordingShell:
-    """A shell whose every call is in the transcript before it is sent, and after it was answered."""
-
-    inner: Shell
-    transcript: Transcript
-    clock: Clock
-    sent: list[SentCommand] = field(default_factory=list)
-    server: str = ""
-
-    def open(self) -> Greeting:
-        """See :class:`~tlsrunbook.ports.Shell`."""
-        greeting = self.inner.open()
-        facts = {"computer": greeting.computer, "powershell": greeting.powershell, "exchange": greeting.exchange}
-        self.transcript.add("opened", {**self._where, **facts})
-        return greeting
-
-    def run(self, pipeline: Pipeline) -> Reply:
-        """See :class:`~tlsrunbook.ports.Shell`."""
-        text = render_pipeline(pipeline, shorten=True)
-        changes = any(command.changes for command in pipeline)
-        started, clock = utc_text(self.clock.now()), time.monotonic()
-        facts = {"text": text, "changes": changes, "commands": pipeline}
-        self.transcript.add("sent", {**self._where, **facts}, durable=changes)
-        outcome = "unknown"
-        messages: tuple[str, ...] = ("no answer came",)
-        try:
-            try:
-                reply = self.inner.run(pipeline)
-            except TlsRunbookError as error:
-                messages = (error.what,)
-                # By contract of the port nothing was changed when the connection failed.
-                outcome = "unknown" if changes and not isinstance(error, ConnectionFailed) else "error"
-                facts = {"outcome": outcome, "error": error.code, "what": error.what}
-                self.transcript.add("lost", facts, durable=changes)
-                if outcome == "unknown" and not isinstance(error, OutcomeUnknown):
-                    raise _uncertain(error) from error
-                raise
-            outcome = "error" if reply.failed else "ok"
-            messages = tuple(fault.message for fault in reply.errors) + reply.warnings
-            self.transcript.add(
-                "answered",
-                {"outcome": outcome, "objects": reply.objects, "warnings": reply.warnings, "errors": reply.errors},
-                durable=changes,
-            )
-            return reply
-        finally:
-            seconds = round(time.monotonic() - clock, 3)
-            names = tuple(command.name for command in pipeline)
-            self.sent.append(SentCommand(text, names, changes, started, seconds, outcome, messages, self.server))
-
-    def close(self) -> None:
-        """See :class:`~tlsrunbook.ports.Shell`."""
-        self.inner.close()
-
-    @property
-    def _where(self) -> dict[str, str]:
-        """The server, when it is not the one that the record is about."""
-        return {"server": self.server} if self.server else {}
-
-
-@dataclass
-class RecordingPeers:
-    """The other servers, with all that is sent to them in the same transcript and record."""
-
-    inner: Peers
-    here: RecordingShell
-
-    def shell(self, server: str) -> Shell:
-        """See :class:`~tlsrunbook.ports.Peers`."""
-        here = self.here
-        return RecordingShell(self.inner.shell(server), here.transcript, here.clock, here.sent, server)
-
-    def one_time_password(self) -> Secret:
-        """See :class:`~tlsrunbook.ports.Peers`. It is written down nowhere."""
-        return self.inner.one_time_password()
-
-    def close(self) -> None:
-        """See :class:`~tlsrunbook.ports.Peers`."""
-        self.inner.close()
-
-
-def _uncertain(error: TlsRunbookError) -> OutcomeUnknown:
-    """A change whose answer was not understood is as uncertain as one without an answer."""
-    what = f"a change was sent and its outcome is not known: {error.what}"
-    todo = "look at the server before anything is sent again; running the step again does that"
-    return OutcomeUnknown(what, where=error.where, todo=todo)
 
 
 @dataclass
@@ -202,35 +95,55 @@ class Circumstances:
 
 
 def record_step(
-    step: Step, context: StepContext, store: EvidenceStore, change: str, about: Circumstances
+    step: Step,
+    context: StepContext,
+    store: EvidenceStore,
+    change: str,
+    about: Circumstances,
+    lease: Lease | None = None,
 ) -> tuple[Record, Attempt]:
     """Run a step and write its record, whatever happens.
 
     A step that ends by an exception that is no :class:`TlsRunbookError` (a bug, Ctrl-C, a full disk) leaves a record
     too, and the exception goes on.
+
+    Args:
+        lease: Of the server; nothing that changes something is sent once it is lost. None where nobody else can come.
     """
     wanted = context.wanted
     attempt = store.attempt(change, wanted.server.name, step.id, step.number)
     transcript = Transcript(attempt, context.clock)
-    shell = RecordingShell(context.shell, transcript, context.clock)
+    guard = lease.check if lease else _nobody_else
+    shell = RecordingShell(context.shell, transcript, context.clock, guard=guard)
     started = context.clock.now()
     transcript.add("started", {"step": step.id, "mode": wanted.mode, "who": about.who}, durable=True)
+    taken = {"taken_over_from": dict(lease.taken_over)} if lease and lease.taken_over else {}
+    if taken:
+        transcript.add("lease", taken, durable=True)
     workspace = AttemptWorkspace(store, attempt, transcript, context.clock)
     result = None
     approvals = FiledApprovals(store, change, wanted.site, wanted.server.name, context.clock)
     try:
         peers = RecordingPeers(context.peers, shell)
-        ready = replace(context, shell=shell, workspace=workspace, approvals=approvals, peers=peers)
+        authority = GuardedAuthority(context.authority, guard)
+        ready = replace(
+            context, shell=shell, workspace=workspace, approvals=approvals, peers=peers, authority=authority
+        )
         result = run_step(step, ready)
     finally:
         ended = _broken(shell) if result is None else result
         record = _record(step, wanted, ended, shell, attempt, about, started, context.clock)
+        record = replace(record, lease=taken)
         try:
             transcript.add("ended", {"status": record.status, "summary": record.summary}, durable=True)
         finally:  # where the transcript cannot be written any more, the record perhaps can
             record = record.with_files(tuple(sorted({*attempt.files, RECORD})))
             attempt.write(RECORD, readable_json(record.data()))
     return record, attempt
+
+
+def _nobody_else() -> None:
+    """There is no lease to look at."""
 
 
 def _broken(shell: RecordingShell) -> StepResult:

@@ -56,7 +56,7 @@ def arguments(root: Path, opens: Path, workspace: str, *, port: int | None, brow
         f"--MultiKernelManager.default_kernel_name={_KERNEL}",
         "--LabApp.news_url=None",  # nothing is fetched from the network
         "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
-        "--Application.log_level=INFO",
+        "--Application.log_level=WARN",
     ]
 
 
