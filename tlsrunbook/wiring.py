@@ -10,22 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlsrunbook.adapters.authority_folder import FolderAuthority
-from tlsrunbook.adapters.authority_lab import LabAuthority
-from tlsrunbook.adapters.dns import DnsResolver
 from tlsrunbook.adapters.evidence_of import store_of
 from tlsrunbook.adapters.origin import SystemClock, tool, who
 from tlsrunbook.adapters.own_key import own_keyid
-from tlsrunbook.adapters.peers import SitePeers
-from tlsrunbook.adapters.roots import trusted_roots
-from tlsrunbook.adapters.smtp import SmtpProber
-from tlsrunbook.adapters.stand_in import StandInProber
-from tlsrunbook.adapters.vault import ChainVault
-from tlsrunbook.adapters.winrm import WinrmShell
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.display import Shown
 from tlsrunbook.evidence.record import Record
-from tlsrunbook.ports import Authority, EvidenceStore, Lease, Shell, Vault
+from tlsrunbook.ports import EvidenceStore, Lease
 from tlsrunbook.run.approvals import add_operator
 from tlsrunbook.run.batch import ServerJob
 from tlsrunbook.run.check import CheckRow, Keep, check_authority, check_server
@@ -33,9 +24,9 @@ from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
 from tlsrunbook.run.planning import Asked, change_servers, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
-from tlsrunbook.run.unrecorded import Unrecorded
-from tlsrunbook.site import FolderAuthoritySettings, Server, Site, load_site
-from tlsrunbook.steps.model import StepContext, Wanted
+from tlsrunbook.site import Server, Site, load_site
+from tlsrunbook.steps.model import StepContext
+from tlsrunbook.wiring_ports import LazyShell, authority_of, step_context, vault_of, winrm_shell
 
 if TYPE_CHECKING:
     from tlsrunbook.lab.lab import Lab
@@ -80,17 +71,50 @@ def open_run(
     clock = SystemClock()
     if not change:
         change = store.open_change(one.name) or store.new_change(clock.now(), asked(loaded, one.name, mode=mode))
-    why = store.asked(change)
     refuse_strangers(change, change_servers(store, change), [one.name])
-    keyid = own_keyid() if loaded.policy.separate_approver else ""
+    return run_on(loaded, one, store, change, mode)
+
+
+def run_on(
+    site: Site,
+    server: Server,
+    store: EvidenceStore,
+    change: str,
+    mode: str,
+    *,
+    show: Callable[[Shown], None] | None = None,
+    lease: Callable[[], Lease] | None = None,
+    around: Callable[[StepContext], StepContext] | None = None,
+) -> Run:
+    """Go on with a change on a server.
+
+    Args:
+        show: Gets what a step that stops has to show; by default the notebook's output does.
+        lease: Takes the server's lease; by default in the name of a notebook.
+        around: Gives a step's context with something around its ports, such as what tells what they do.
+    """
+    keyid = own_keyid() if site.policy.separate_approver else ""
     if keyid:
-        add_operator(store, change, keyid, who(), clock.now())
+        add_operator(store, change, keyid, who(), SystemClock().now())
+    shell = LazyShell(site, server)
+
+    def make_context() -> StepContext:
+        context = step_context(site, server, mode, shell)
+        return around(context) if around else context
+
+    about = circumstances(site, store, change)
+    return Run(make_context, shell, store, change, about, show or _display, lease or _leases(store, server.name))
+
+
+def circumstances(site: Site, store: EvidenceStore, change: str) -> Circumstances:
+    """Give what the records of a change say besides what was done.
+
+    Raises:
+        UsageError: There is no such change.
+    """
+    why = store.asked(change)
     reasons = {key: str(why.get(key, "")) for key in ("ticket", "reason")}
-    about = Circumstances(who(), reasons, tool(), loaded.rehearsal_of)
-    shell = LazyShell(loaded, one)
-    return Run(
-        lambda: step_context(loaded, one, mode, shell), shell, store, change, about, _display, _leases(store, one.name)
-    )
+    return Circumstances(who(), reasons, tool(), site.rehearsal_of)
 
 
 def _leases(store: EvidenceStore, server: str) -> Callable[[], Lease]:
@@ -147,82 +171,6 @@ def asked(
         **(why or {}),
         **mark,
     }
-
-
-def step_context(site: Site, server: Server, mode: str, shell: Shell) -> StepContext:
-    """Give a context for one step: the time is now, the ports are real."""
-    clock = SystemClock()
-    wanted = Wanted(site, server, mode, clock.now(), trusted_roots(site))
-    resolver = DnsResolver(site.dns.server or None)
-    return StepContext(
-        wanted=wanted,
-        shell=shell,
-        prober=StandInProber(SmtpProber()) if site.rehearsal else SmtpProber(),
-        resolver=resolver,
-        authority=authority_of(site),
-        clock=clock,
-        workspace=Unrecorded(),
-        peers=SitePeers(lambda name: LazyShell(site, site.server(name))),
-    )
-
-
-def authority_of(site: Site) -> Authority:
-    """Give the site's authority; in a rehearsal the lab's CA, whoever the site's is."""
-    if site.rehearsal:
-        return LabAuthority(site.rehearsal.authority)
-    settings = site.authority
-    if isinstance(settings, FolderAuthoritySettings):
-        return FolderAuthority(settings.outbox, settings.inbox)
-    return LabAuthority(settings.url)
-
-
-def vault_of(site: Site) -> Vault:
-    """Give the places where the site's credentials are looked up."""
-    return ChainVault(site.credentials.file)
-
-
-class LazyShell:
-    """A WinRM shell whose credential is looked up when it is first opened, so that a missing one is a record too."""
-
-    def __init__(self, site: Site, server: Server) -> None:
-        self._make: Callable[[], Shell] = lambda: winrm_shell(site, server)
-        self._shell: Shell | None = None
-
-    def _inner(self) -> Shell:
-        if self._shell is None:
-            self._shell = self._make()
-        return self._shell
-
-    def open(self) -> Any:
-        """See :class:`~tlsrunbook.ports.Shell`."""
-        return self._inner().open()
-
-    def run(self, pipeline: Any) -> Any:
-        """See :class:`~tlsrunbook.ports.Shell`."""
-        return self._inner().run(pipeline)
-
-    def close(self) -> None:
-        """See :class:`~tlsrunbook.ports.Shell`. A later call opens a new one."""
-        if self._shell is not None:
-            self._shell.close()
-            self._shell = None
-
-
-def winrm_shell(site: Site, server: Server) -> Shell:
-    """Give a WinRM shell for a server.
-
-    Raises:
-        CredentialError: The credential it names is not there.
-    """
-    logon = server.logon
-    host = f"[{server.address}]" if ":" in server.address else server.address
-    return WinrmShell(
-        f"{site.name} / {server.name}",
-        f"https://{host}:{logon.port}/wsman",
-        method=logon.method,
-        credential=vault_of(site).credential(logon.credential),
-        ca_file=str(logon.ca_file) if logon.ca_file else None,
-    )
 
 
 def _cells_so_far() -> list[str]:
