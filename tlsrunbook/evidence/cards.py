@@ -16,8 +16,8 @@ from tlsrunbook.evidence.record import Record, Status
 _Row = Mapping[str, Any]
 
 TLSA_NOTE = (
-    "Only for zones that are signed with DNSSEC. Publish these beside the present records, at least two TTLs before the "
-    "step activate: the key is known already. Keep the old ones until the step verify has seen the new certificate at "
+    "Only for zones that are signed with DNSSEC. Publish these beside the present records, at least two TTLs before "
+    "the step activate: the key is known already. Keep the old ones until the step verify has seen the new certificate at "
     "every endpoint; then take the old ones away."
 )
 CSR_NOTE = "Give the CA all of it, with its first and last line. It holds no secret: the private key is on the server."
@@ -59,10 +59,12 @@ class Section:
 
     def lines(self) -> list[str]:
         """Give it as lines of text."""
-        told = [self.title + ":"] + [f"  {line}" for line in self.code.splitlines()]
-        for row in self.rows:
-            told.append("  " + "; ".join(f"{head} {cell}" for head, cell in zip(self.heads, row, strict=True) if cell))
-        return [*told, *([f"  {self.note}"] if self.note else [])]
+        rows = (zip(self.heads, row, strict=True) for row in self.rows)
+        told = [
+            *self.code.splitlines(),
+            *("; ".join(f"{head} {cell}".strip() for head, cell in row if cell) for row in rows),
+        ]
+        return [f"{self.title}:", *(f"  {line}" for line in (*told, self.note) if line)]
 
 
 @dataclass(frozen=True)
@@ -182,9 +184,8 @@ def _verify(record: Record) -> Iterator[_Part]:
     chosen = "certificate by Exchange's rules, and on the wire"
     rows = _rows(record, chosen, "receive connector", "agree")
     if rows:
-        heads = tuple(rows[0])
         title = "Which certificate Exchange takes by its rules, and which the wire shows"
-        yield _table(title, rows, heads), (chosen,)
+        yield _table(title, rows, tuple(rows[0])), (chosen,)
     trace = _rows(record, "how Exchange chooses", "receive connector", "asked", "seen")
     if trace:
         yield _table("How Exchange chose, rule by rule", trace, tuple(trace[0])), ("how Exchange chooses",)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tlsrunbook.certificates.csr import Csr
@@ -72,25 +72,36 @@ class Inspection:
         return bool(self.certificates)
 
 
-def inspect_upload(data: bytes, wanted: Wanted) -> Inspection:
-    """Look at a file; nothing of a private key in it comes into the result.
+def inspect_upload(files: Sequence[tuple[str, bytes]], wanted: Wanted) -> Inspection:
+    """Look at files, together one answer; nothing of a private key in them comes into the result.
 
     Args:
-        data: The file as it was given.
+        files: Name and content of each, as they were given; at least one.
         wanted: What it should be.
     """
+    ders: list[bytes] = []
+    for name, data in files:
+        refused, found = _read(data)
+        if refused:
+            return replace(refused, message=f"{name}: {refused.message}")
+        ders += found
+    return _judged(tuple(dict.fromkeys(ders)), wanted)
+
+
+def _read(data: bytes) -> tuple[Inspection | None, tuple[bytes, ...]]:
+    """Give the certificates of one file, or why it is refused."""
     if len(data) > MAX_BYTES:
-        return Inspection((), "It is larger than 1 MiB, which no CA's answer is", "give the CA's file alone")
+        return Inspection((), "it is larger than 1 MiB, which no CA's answer is", "give the CA's file alone"), ()
+    key = holds_private_key(data)
     try:
         ders = read_reply(data)
     except BadCertificateFile as error:
-        if holds_private_key(data):
-            return Inspection((), f"{error.what}; it was not kept", _KEY + _REVOKE)
-        return Inspection((), error.what, error.todo)
-    if holds_private_key(data):
-        what = "A private key is in it, beside the certificate; nothing of it was kept"
-        return Inspection((), what, f"{_KEY}{_REVOKE}. Then give the certificate alone")
-    return _judged(ders, wanted)
+        what = error.what[:1].lower() + error.what[1:]
+        return Inspection((), f"{what}; nothing of it was kept", _KEY + _REVOKE if key else error.todo), ()
+    if key:
+        what = "a private key is in it, beside the certificate; nothing of it was kept"
+        return Inspection((), what, f"{_KEY}{_REVOKE}. Then give the certificate alone"), ()
+    return None, ders
 
 
 def _judged(ders: tuple[bytes, ...], wanted: Wanted) -> Inspection:
@@ -122,6 +133,14 @@ def _judged(ders: tuple[bytes, ...], wanted: Wanted) -> Inspection:
         f"{leaf.not_after:%Y-%m-%d}, thumbprint {leaf.thumbprint}"
     )
     return Inspection(ders, message, "", facts, rows, findings)
+
+
+def _left_to_install(finding: Finding) -> Finding:
+    """Let the step install decide on a missing intermediate: it alone sees what is in the server's own store."""
+    if finding.rule != "chain-incomplete" or finding.severity is not Severity.REFUSE:
+        return finding
+    todo = "give the intermediate together with the certificate, unless the server has it in its store already"
+    return replace(finding, severity=Severity.WARNING, todo=todo)
 
 
 def _elsewhere(ders: Sequence[bytes], wanted: Wanted) -> tuple[str, str] | None:
