@@ -24,6 +24,7 @@ from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
 from tlsrunbook.run.planning import Asked, change_servers, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
+from tlsrunbook.run.short_traceback import short_tracebacks
 from tlsrunbook.site import Server, Site, load_site
 from tlsrunbook.steps.model import StepContext
 from tlsrunbook.wiring_ports import LazyShell, authority_of, step_context, vault_of, winrm_shell
@@ -37,6 +38,7 @@ MODES = ("plan", "apply")
 LEASE_VARIABLE = "TLSRUNBOOK_LEASE"
 
 
+@short_tracebacks()
 def open_run(
     site: str | Path,
     server: str,

@@ -17,8 +17,8 @@ _Row = Mapping[str, Any]
 
 TLSA_NOTE = (
     "Only for zones that are signed with DNSSEC. Publish these beside the present records, at least two TTLs before "
-    "the step activate: the key is known already. Keep the old ones until the step verify has seen the new certificate at "
-    "every endpoint; then take the old ones away."
+    "the step activate: the key is known already. Keep the old ones until the step verify has seen the new "
+    "certificate at every endpoint; then take the old ones away."
 )
 CSR_NOTE = "Give the CA all of it, with its first and last line. It holds no secret: the private key is on the server."
 

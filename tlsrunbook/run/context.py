@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from tlsrunbook.errors import LeaseLost, StepStopped
-from tlsrunbook.evidence.display import Shown
+from tlsrunbook.evidence.display import SIGNS, Shown
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.ports import EvidenceStore, Lease, Shell
 from tlsrunbook.run.notices import leave_notice
 from tlsrunbook.run.planning import ROLLBACK, refuse_rolled_back
 from tlsrunbook.run.recording import Circumstances, record_step
+from tlsrunbook.run.short_traceback import short_tracebacks
 from tlsrunbook.steps.model import StepContext
 from tlsrunbook.steps.registry import step_of
 
@@ -89,6 +90,7 @@ class Run:
         """Put back what this change altered on the server, last step first."""
         return self.step("rollback")
 
+    @short_tracebacks()
     def step(self, step_id: str, seen_plan: str | None = None) -> Shown:
         """Run one step by its id.
 
@@ -126,6 +128,7 @@ class Run:
             status=record.status.value,
             where=f"{record.site} / {record.server} / {record.step}",
             todo=record.todo,
+            title=f"{SIGNS[record.status]} {step.title} on {record.server} ({record.site})",
         )
 
     def close(self) -> None:
