@@ -26,3 +26,6 @@ REPORT = "reports/{}/report.html"
 #: Per change, numbered from 1: what a person did from the interactive runbook, and the notebook as it was saved.
 SESSION = "sessions/{}/session.json"
 SESSION_NOTEBOOK = "sessions/{}/runbook.ipynb"
+#: The same to read in a browser; and what became of the saved notebook: archived, or missing and why.
+SESSION_PAGE = "sessions/{}/runbook.html"
+SESSION_RENDERING = "sessions/{}/rendering.json"

@@ -1,8 +1,8 @@
 """Tells the Jupyter server that started this kernel which server of which change is worked on here.
 
-The server archives and seals what is done in its kernels (:mod:`tlsrunbook.ui.archivist`). It names a folder in the
-environment that its kernels inherit; the kernel leaves one small file there per change and server that it works on. Where
-nobody named a folder (papermill, a batch), nothing is left.
+The server archives and seals what is done in its kernels. It names a folder in the environment that its kernels
+inherit; a kernel leaves one small file there per change and server that it works on. Where nobody named a folder
+(papermill, a batch), nothing is left.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+
+from tlsrunbook.evidence.data import utc_text
 
 #: The folder for the notices; set by the Jupyter server, for its kernels.
 NOTICES_VARIABLE = "TLSRUNBOOK_NOTICES"
@@ -32,6 +35,7 @@ class Notice:
         site_file: Absolute; names the credentials that no archived notebook may hold.
         kernel: The id that the Jupyter server knows the kernel by.
         process: Of the kernel.
+        since: When this kernel began with it, UTC.
         notebook: Where the notebook was when the kernel was started; may be empty.
     """
 
@@ -41,6 +45,7 @@ class Notice:
     server: str
     kernel: str
     process: int
+    since: str
     notebook: str
 
     @property
@@ -62,11 +67,20 @@ def leave_notice(
     place, kernel = environ.get(NOTICES_VARIABLE, ""), kernel_id()
     if not place or not kernel:
         return
-    where = environ.get("JPY_SESSION_NAME", "")
     notice = Notice(
-        str(folder.absolute()), str(site_file.absolute()), change, server, kernel, os.getpid(), where
+        folder=str(folder.absolute()),
+        site_file=str(site_file.absolute()),
+        change=change,
+        server=server,
+        kernel=kernel,
+        process=os.getpid(),
+        since=utc_text(datetime.now(UTC)),
+        notebook=environ.get("JPY_SESSION_NAME", ""),
     )
     path = Path(place) / notice.file
+    earlier = _notice(path)
+    if earlier:  # of this kernel before it was restarted, or of an earlier step: the same work goes on
+        notice = replace(notice, since=earlier.since)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     with contextlib.suppress(OSError):
         part.write_text(json.dumps(asdict(notice)), encoding="utf-8")
@@ -89,5 +103,13 @@ def notices(place: Path) -> Iterator[tuple[Path, Notice]]:
         place: Need not exist.
     """
     for path in sorted(place.glob(f"*{_SUFFIX}")):
-        with contextlib.suppress(OSError, ValueError, TypeError):
-            yield path, Notice(**json.loads(path.read_bytes()))
+        notice = _notice(path)
+        if notice:
+            yield path, notice
+
+
+def _notice(path: Path) -> Notice | None:
+    try:
+        return Notice(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None

@@ -1,12 +1,14 @@
-"""JupyterLab for the runbook: on loopback, with a token, with the Python of this installation, and with no key in a kernel.
+"""JupyterLab for the runbook: on loopback, with a token, and with the Python of this installation.
 
-JupyterLab runs in this very process. Ctrl-C and SIGTERM end it, its kernels, and what it archives and seals, in that order.
+JupyterLab runs in this very process. Ctrl-C or SIGTERM ends its kernels, then it settles the evidence, then it ends.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,7 +53,6 @@ def arguments(root: Path, opens: Path, workspace: str, *, port: int | None, brow
         f"--ServerApp.open_browser={browser}",
         "--ServerApp.allow_root=True",  # who starts this as root runs notebooks as root without JupyterLab, too
         f"--LabApp.default_url={address}",
-        "--ServerApp.answer_yes=True",  # Ctrl-C ends it without a question
         f"--ServerApp.jpserver_extensions={_EXTENSION}=True",
         f"--MultiKernelManager.default_kernel_name={_KERNEL}",
         "--LabApp.news_url=None",  # nothing is fetched from the network
@@ -79,6 +80,7 @@ def run_jupyterlab(argv: list[str], data: Path) -> None:
             todo = "give another --port, or look at what JupyterLab wrote above"
             raise UsageError("JupyterLab could not be started", todo=todo) from error
         _refuse_open_doors(app)
+        _end_in_order(app)
         app.start()
 
 
@@ -92,6 +94,18 @@ def _first_in_path(folder: Path) -> Iterator[None]:
         os.environ.pop("JUPYTER_PATH")
         if before is not None:
             os.environ["JUPYTER_PATH"] = before
+
+
+def _end_in_order(app: Any) -> None:
+    """Let Ctrl-C end it as SIGTERM does, also where JupyterLab would just fall (Windows, or without a terminal)."""
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # pressed again: at once
+        app.stop(from_signal=True)
+
+    with contextlib.suppress(ValueError):  # not in the main thread: then nobody sends signals here
+        signal.signal(signal.SIGINT, end)
+        signal.signal(signal.SIGTERM, end)
 
 
 def _refuse_open_doors(app: Any) -> None:
