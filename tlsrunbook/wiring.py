@@ -182,7 +182,7 @@ def _cells_so_far() -> list[str]:
     return list(shell.user_ns.get("In", ())) if shell else []
 
 
-def _display(shown: Shown) -> None:
+def _display(shown: object) -> None:
     from IPython.display import display  # noqa: PLC0415 - IPython is slow to import, and only a stop needs it
 
     display(shown)  # type: ignore[no-untyped-call]

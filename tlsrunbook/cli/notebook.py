@@ -81,7 +81,10 @@ def _lab_sites(console: Console, folder: Path, sites: int, servers: int, faults:
             console,
             f"The lab runs: {sites} site(s), {servers} server(s) each. Nothing outside this computer is touched.",
         )
-        say(console, "What you do is kept in a temporary folder and goes with the lab, unless you give --runs or --work.")
+        say(
+            console,
+            "What you do is kept in a temporary folder and goes with the lab, unless you give --runs or --work.",
+        )
         yield folder / "sites"
 
 

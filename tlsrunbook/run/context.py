@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tlsrunbook.errors import LeaseLost, StepStopped
 from tlsrunbook.evidence.display import SIGNS, Shown
@@ -45,16 +46,18 @@ class Run:
         store: EvidenceStore,
         change: str,
         about: Circumstances,
-        show: Callable[[Shown], None],
+        show: Callable[[Any], None],
         lease: Callable[[], Lease],
     ) -> None:
         self._make_context = make_context
         self._shell = shell
-        self._store = store
         self._about = about
         self._show = show
         self._take_lease = lease
         self._lease: Lease | None = None
+        #: Gives what is shown when the work has ended, closed or stopped; None: nothing.
+        self.when_over: Callable[[], object] = lambda: None
+        self.store = store
         self.change = change
         self.records: list[Record] = []
 
@@ -107,11 +110,11 @@ class Run:
         step = step_of(step_id)
         context = replace(self._make_context(), seen_plan=seen_plan)
         if step.id != ROLLBACK:
-            refuse_rolled_back(self._store, self.change, context.wanted.server.name)
+            refuse_rolled_back(self.store, self.change, context.wanted.server.name)
         lease = self._held()
-        leave_notice(self._store.folder, context.wanted.site.path, self.change, context.wanted.server.name)
+        leave_notice(self.store.folder, context.wanted.site.path, self.change, context.wanted.server.name)
         try:
-            record, attempt = record_step(step, context, self._store, self.change, self._about, lease)
+            record, attempt = record_step(step, context, self.store, self.change, self._about, lease)
         except BaseException:
             self.close()
             raise
@@ -121,8 +124,10 @@ class Run:
         shown = Shown(record, step.title, _short(attempt.folder))
         if record.status in _GOES_ON:
             return shown
-        self.close()
+        over = self.close()
         self._show(shown)
+        if over is not None:
+            self._show(over)
         raise StepStopped(
             record.summary,
             status=record.status.value,
@@ -131,12 +136,17 @@ class Run:
             title=f"{SIGNS[record.status]} {step.title} on {record.server} ({record.site})",
         )
 
-    def close(self) -> None:
-        """End the session with the server, and let others work on it. Harmless when it has ended already."""
+    def close(self) -> object:
+        """End the session with the server, and let others work on it. Harmless when it has ended already.
+
+        Returns:
+            In JupyterLab, what was done, for people and for the Jupyter server; else None.
+        """
         self._shell.close()
         lease, self._lease = self._lease, None
         if lease:
             lease.release()
+        return self.when_over()
 
     def _held(self) -> Lease:
         """Give the lease of the server; a step that begins later takes a new one where the last one was lost."""
@@ -150,7 +160,7 @@ class Run:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         del include, exclude
-        site, server = self._store.folder.name, self._make_context().wanted.server.name
+        site, server = self.store.folder.name, self._make_context().wanted.server.name
         return {"text/plain": f"change {self.change}: server {server} of site {site}"}
 
 

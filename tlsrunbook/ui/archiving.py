@@ -194,9 +194,9 @@ class Archiving:
             who=who(),
             tool=tool(),
         )
-        place = _place(store, store.folder / notice.change / session.file) if session else None
-        if place:
-            self.missing(place, f"{why} before the session was finished", at_rest=at_rest)
+        own = _place(store, store.folder / notice.change / session.file) if session else None
+        if own is not None:
+            self.missing(own, f"{why} before the session was finished", at_rest=at_rest)
 
     def _filed(self, place: Place, name: str, content: bytes) -> bytes:
         """Write a file of a session once, and give what is there."""

@@ -77,7 +77,8 @@ def kernel_runs(notice: Notice, path: Path) -> bool:
     """
     try:
         process = psutil.Process(notice.process)
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= path.stat().st_mtime + 1
+        created: float = process.create_time()
+        return bool(process.status() != psutil.STATUS_ZOMBIE) and created <= path.stat().st_mtime + 1
     except (psutil.Error, OSError):
         return False
 
@@ -85,7 +86,8 @@ def kernel_runs(notice: Notice, path: Path) -> bool:
 def _runs(file: Path) -> bool:
     try:
         told = json.loads(file.read_bytes())
-        return bool(psutil.Process(int(told["process"])).create_time() == told["started"])
+        created: float = psutil.Process(int(told["process"])).create_time()
+        return created == float(told["started"])
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return False
 

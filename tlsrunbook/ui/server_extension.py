@@ -24,7 +24,7 @@ from tlsrunbook.ui.post import PostBox, Troubles, post_folder
 from tlsrunbook.wiring_evidence import known_secrets, load_signer
 
 
-class TlsRunbookExtension(ExtensionApp):  # type: ignore[misc]
+class TlsRunbookExtension(ExtensionApp):
     """Archives and seals what is done in this server's kernels."""
 
     name = "tlsrunbook"
@@ -34,6 +34,10 @@ class TlsRunbookExtension(ExtensionApp):  # type: ignore[misc]
     )
 
     _archivist: Archivist | None = None
+
+    @property
+    def _server(self) -> Any:
+        return self.serverapp
 
     def initialize_settings(self) -> None:
         """Begin: called once, before any kernel is started."""
@@ -51,7 +55,7 @@ class TlsRunbookExtension(ExtensionApp):  # type: ignore[misc]
             box=box,
             archiving=Archiving(_signer_of(key), lambda text: self.log.info("tlsrunbook: %s", text)),
             troubles=Troubles(post),
-            kernels=lambda: list(self.serverapp.kernel_manager.list_kernel_ids()),
+            kernels=lambda: list(self._server.kernel_manager.list_kernel_ids()),
             secrets=self._secrets,
             log=self.log,
             final_save=self.final_save_seconds,
@@ -61,7 +65,7 @@ class TlsRunbookExtension(ExtensionApp):  # type: ignore[misc]
         self._listen(self._archivist)
 
     def _listen(self, archivist: Archivist) -> None:
-        manager = self.serverapp.contents_manager
+        manager = self._server.contents_manager
         if hasattr(manager, "register_post_save_hook"):
             manager.register_post_save_hook(_hook(archivist, self.log))
         else:
@@ -71,7 +75,7 @@ class TlsRunbookExtension(ExtensionApp):  # type: ignore[misc]
             )
 
     def _secrets(self, site_files: Iterable[Path]) -> list[str]:
-        token = str(getattr(self.serverapp.identity_provider, "token", "") or "")
+        token = str(getattr(self._server.identity_provider, "token", "") or "")
         return [token, *(one for file in site_files for one in known_secrets(file))]
 
     async def stop_extension(self) -> None:
@@ -79,7 +83,7 @@ class TlsRunbookExtension(ExtensionApp):  # type: ignore[misc]
         archivist = self._archivist
         if archivist is None:
             return
-        manager = self.serverapp.kernel_manager
+        manager = self._server.kernel_manager
         worked = {notice.kernel for _, notice in archivist.box.notices()}
         for kernel in worked & set(manager.list_kernel_ids()):
             await manager.shutdown_kernel(kernel)
