@@ -59,12 +59,14 @@ class Section:
 
     def lines(self) -> list[str]:
         """Give it as lines of text."""
-        rows = (zip(self.heads, row, strict=True) for row in self.rows)
-        told = [
-            *self.code.splitlines(),
-            *("; ".join(f"{head} {cell}".strip() for head, cell in row if cell) for row in rows),
-        ]
-        return [f"{self.title}:", *(f"  {line}" for line in (*told, self.note) if line)]
+        told = [*self.code.splitlines(), *(self._line(row) for row in self.rows), self.note]
+        return [f"{self.title}:", *(f"  {line}" for line in told if line)]
+
+    def _line(self, row: Sequence[str]) -> str:
+        first, *rest = row
+        cells = [f"{head} {cell}" for head, cell in zip(self.heads[1:], rest, strict=True) if cell]
+        told = rest[0] if len(rest) == 1 else "; ".join(cells)
+        return f"{first}: {told}" if first else told
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,8 @@ _KINDS = ("domains", "TLS", "enabled", "sends from")
 def _side_by_side(title: str, three: Sequence[_Row], arrow: str) -> Section:
     columns = [_sides(row) for row in three]
     rows = [["meant for", *(_MEANT.get(str(row["meant for"]), str(row["meant for"])) for row in three)]]
-    rows += [[kind, *(column[at] for column in columns)] for at, kind in enumerate(_KINDS)]
+    cells = [[column[at] for column in columns] for at in range(len(_KINDS))]
+    rows += [[kind, *row] for kind, row in zip(_KINDS, cells, strict=True) if any(row)]
     return Section(f"{title} ({arrow})", ("", *(str(row["connector"]) for row in three)), rows, narrow=(0,))
 
 
@@ -159,19 +162,28 @@ _MEANT = {
 def _sides(row: _Row) -> list[str]:
     """Give what a connector was and will be, in the order of :data:`_KINDS`; once where both are the same."""
     now, then = _side(row["now"]), _side(row["then"])
+    if not now or not then:
+        first, *rest = then or now or [""] * len(_KINDS)
+        return [f"not there → {first}" if then else f"{first} → not there", *rest]
     return [one if one == other else f"{one} → {other}" for one, other in zip(now, then, strict=True)]
 
 
 def _side(side: Any) -> list[str]:
+    """Give a connector's cells; none where it is not there."""
     if not isinstance(side, Mapping):
-        return ["not there"] + [""] * (len(_KINDS) - 1)
-    spaces = ", ".join(str(space).removeprefix("SMTP:") for space in side.get("spaces", ()))
+        return []
     return [
-        spaces or "none",
+        ", ".join(_space(str(space)) for space in side.get("spaces", ())) or "none",
         str(side.get("tls", "")),
         ("yes" if side.get("enabled") else "no") + (", for its own servers only" if side.get("scoped") else ""),
         ", ".join(map(str, side.get("servers", ()))),
     ]
+
+
+def _space(space: str) -> str:
+    """Give an address space as people read it: a cost of 1 is what nearly all have."""
+    domain, _, cost = space.removeprefix("SMTP:").rpartition(";")
+    return domain if cost == "1" else f"{domain} (cost {cost})"
 
 
 def _verify(record: Record) -> Iterator[_Part]:
@@ -185,10 +197,10 @@ def _verify(record: Record) -> Iterator[_Part]:
     rows = _rows(record, chosen, "receive connector", "agree")
     if rows:
         title = "Which certificate Exchange takes by its rules, and which the wire shows"
-        yield _table(title, rows, tuple(rows[0])), (chosen,)
+        yield _table(title, rows, tuple(rows[0]), narrow=(3, 5)), (chosen,)
     trace = _rows(record, "how Exchange chooses", "receive connector", "asked", "seen")
     if trace:
-        yield _table("How Exchange chose, rule by rule", trace, tuple(trace[0])), ("how Exchange chooses",)
+        yield _table("How Exchange chose, rule by rule", trace, tuple(trace[0]), narrow=(1,)), ("how Exchange chooses",)
 
 
 _CARDS: Mapping[str, Callable[[Record], Iterator[_Part]]] = {
