@@ -17,7 +17,7 @@ from tlsrunbook.evidence.fleet import fleet
 from tlsrunbook.evidence.fleet_model import Fleet
 from tlsrunbook.run.fleet import site_on_record
 from tlsrunbook.site import Site
-from tlsrunbook.steps.registry import ALL_STEPS, STEP_IDS
+from tlsrunbook.steps.registry import STEP_IDS
 
 
 def fleet_of(sites: Sequence[Site], runs: Path, at: datetime | None = None) -> Fleet:
@@ -32,8 +32,7 @@ def fleet_of(sites: Sequence[Site], runs: Path, at: datetime | None = None) -> F
         UsageError: The evidence of a site is that of a rehearsal and the site is none, or the other way round.
     """
     on_record = [site_on_record(site, store_of(site, runs)) for site in sites]
-    titles = {step.id: step.title for step in ALL_STEPS}
-    return fleet(on_record, titles, STEP_IDS, at or SystemClock().now(), __version__)
+    return fleet(on_record, STEP_IDS, at or SystemClock().now(), __version__)
 
 
 def write_whole(path: Path, content: bytes) -> None:

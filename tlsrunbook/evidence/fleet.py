@@ -33,14 +33,11 @@ class SiteOnRecord:
     trouble: tuple[str, ...] = ()
 
 
-def fleet(
-    sites: Sequence[SiteOnRecord], steps: Mapping[str, str], order: Sequence[str], at: datetime, package: str = ""
-) -> Fleet:
+def fleet(sites: Sequence[SiteOnRecord], order: Sequence[str], at: datetime, package: str = "") -> Fleet:
     """Work out the fleet.
 
     Args:
         sites: Each once.
-        steps: Titles of all steps by id, in the order in which they are shown.
         order: Ids of those that make up a change, in their order; the others run only when they are named.
         at: Now, UTC.
         package: Version of the package, for the page.
@@ -56,7 +53,7 @@ def fleet(
         for name in sorted(one.found.keys() - {server.name for server in one.site.servers})
     )
     trouble = tuple(text for one in sites for text in one.trouble)
-    return Fleet(at, servers, elsewhere, trouble, dict(steps), package)
+    return Fleet(at, servers, elsewhere, trouble, tuple(order), package)
 
 
 def _server(site: Site, server: Server, found: OnRecord, order: Sequence[str], at: datetime) -> FleetServer:

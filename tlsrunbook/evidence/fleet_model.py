@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 
 from tlsrunbook.certificates.facts import CertificateFacts
 from tlsrunbook.evidence.record import Record
@@ -262,7 +263,7 @@ class Fleet:
         servers: In the order of the sites and of their files.
         elsewhere: ``site / server`` of those that are on record and in no site file any more.
         trouble: What cannot be read and may be about any server, one sentence each.
-        steps: Ids and titles of the steps, in their order.
+        steps: Ids of the steps that make up a change, in their order.
         package: Version of the package.
     """
 
@@ -270,10 +271,10 @@ class Fleet:
     servers: tuple[FleetServer, ...]
     elsewhere: tuple[str, ...] = ()
     trouble: tuple[str, ...] = ()
-    steps: Mapping[str, str] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
     package: str = ""
 
-    @property
+    @cached_property
     def sites(self) -> tuple[str, ...]:
         """Names of the sites, in order."""
         return tuple(dict.fromkeys(server.site for server in self.servers))

@@ -32,7 +32,7 @@ def judged(server: FleetServer, at: datetime) -> FleetServer:
     if not reasons:
         return replace(server, verdict=Verdict.FINE, because=_fine(server, at), todo="")
     verdict, because, todo = reasons[0]
-    others = dict.fromkeys(reason[0].value for reason in reasons if reason[0] is not verdict)
+    others = dict.fromkeys(reason[0].value for reason in reasons if reason[0] not in (verdict, Verdict.UNDER_WAY))
     also = f"; also: {', '.join(others)}" if others else ""
     return replace(server, verdict=verdict, because=because + also, todo=todo)
 

@@ -7,10 +7,11 @@ the CSRs it waits for are known. What cannot be read becomes a sentence: it is u
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts
@@ -28,6 +29,8 @@ from tlsrunbook.ports import Attempt, EvidenceStore
 from tlsrunbook.run.abandoned import transcript_lines, uncertain
 from tlsrunbook.site import Site
 
+#: When an attempt ended that has no record.
+_OPEN = datetime.max.replace(tzinfo=UTC)
 _LEASE = re.compile(r"(.+)\.\d+\.json\Z")
 
 
@@ -56,7 +59,7 @@ def site_on_record(site: Site, store: EvidenceStore) -> SiteOnRecord:
 def _leased(store: EvidenceStore) -> frozenset[str]:
     """Give the servers that have, or had, a lease: only those are worth asking about."""
     try:
-        names = os.listdir(store.folder / LEASES)
+        names = [path.name for path in (store.folder / LEASES).iterdir()]
     except OSError:
         return frozenset()
     return frozenset(match[1] for match in map(_LEASE.match, names) if match)
@@ -78,6 +81,7 @@ class _Reading:
         self._submissions: list[Submission] = []
         self._waiting: set[str] = set()  # keys of pending requests whose handing over was not found yet
         self._trouble: list[str] = []
+        self._seen: dict[tuple[str, str, int], Record | None] = {}
 
     @property
     def wants_more(self) -> bool:
@@ -116,11 +120,14 @@ class _Reading:
         )
 
     def _record(self, attempt: Attempt) -> Record | None:
-        try:
-            return self._store.record(attempt)
-        except EvidenceError as error:
-            self._note(str(error))
-            return None
+        key = (attempt.change, attempt.step, attempt.number)
+        if key not in self._seen:
+            try:
+                self._seen[key] = self._store.record(attempt)
+            except EvidenceError as error:
+                self._seen[key] = None
+                self._note(str(error))
+        return self._seen[key]
 
     def _note(self, trouble: str) -> None:
         if trouble not in self._trouble:
@@ -143,33 +150,48 @@ class _Reading:
 
     def _newest_state(self, attempts: dict[str, list[Attempt]]) -> None:
         """Take the state that was read last; of each step only the newest attempt that read one can have it."""
-        found = [one for own in attempts.values() for one in self._readable(own)]
-        if found:
-            self._read_at, self._state = max(found, key=lambda one: one[0])
-            keys = [csr.spki_sha256 for csr in map(csr_of, self._state.certificates) if csr]
-            self._waiting = set(keys)
-
-    def _readable(self, attempts: Iterable[Attempt]) -> list[tuple[datetime, ServerState]]:
-        for attempt in attempts:
-            for name in (AFTER, BEFORE):
-                found = self._read_state(attempt, name)
+        newest: tuple[datetime, Path, Any] | None = None
+        for ended, own in sorted(
+            ((self._ended(own[0]), own) for own in attempts.values()), key=itemgetter(0), reverse=True
+        ):
+            if newest and newest[0] >= ended:
+                break  # nothing was read in an attempt after that attempt had ended
+            for attempt in own:
+                found = self._state_file(attempt)
                 if found:
-                    return [found]
-        return []
+                    newest = found if newest is None or found[0] > newest[0] else newest
+                    break
+        if newest:
+            self._take_state(*newest)
 
-    def _read_state(self, attempt: Attempt, name: str) -> tuple[datetime, ServerState] | None:
-        path = attempt.folder / name
+    def _ended(self, attempt: Attempt) -> datetime:
+        """Give when an attempt ended; one without a record may be at work still."""
+        record = self._record(attempt)
+        return (moment(record.finished) if record else None) or _OPEN
+
+    def _state_file(self, attempt: Attempt) -> tuple[datetime, Path, Any] | None:
+        for name in (AFTER, BEFORE):
+            path = attempt.folder / name
+            try:
+                data = json.loads(path.read_bytes())
+                at = moment(data["at"])
+                if at is None:
+                    raise ValueError(data["at"])
+                return at, path, data["state"]
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self._note(f"{path}: the state cannot be read ({type(error).__name__})")
+        return None
+
+    def _take_state(self, at: datetime, path: Path, data: Any) -> None:
         try:
-            data = json.loads(path.read_bytes())
-            at = moment(data["at"])
-            return (at, state_from_data(data["state"], where=str(path))) if at else None
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            self._note(f"{path}: the state cannot be read ({type(error).__name__})")
+            self._state = state_from_data(data, where=str(path))
         except EvidenceError as error:
             self._note(str(error))
-        return None
+            return
+        self._read_at = at
+        self._waiting = {csr.spki_sha256 for csr in map(csr_of, self._state.certificates) if csr}
 
     def _last_verification(self, attempts: Iterable[Attempt]) -> None:
         for attempt in attempts:
