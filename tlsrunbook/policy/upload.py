@@ -122,10 +122,11 @@ def _judged(ders: tuple[bytes, ...], wanted: Wanted) -> Inspection:
         facts["chain"] = chain
     rows = reply_rows(ders, spki, wanted.whose)
     order = (Severity.REFUSE, Severity.ERROR, Severity.WARNING, Severity.INFO)
-    findings = tuple(sorted(verdict.findings, key=lambda finding: order.index(finding.severity)))
-    if verdict.leaf is None or verdict.refused:
-        refusal = next(finding for finding in findings if finding.severity is Severity.REFUSE)
-        message, todo = _elsewhere(ders, wanted) or (refusal.message, refusal.todo)
+    findings = tuple(sorted(map(_left_to_install, verdict.findings), key=lambda one: order.index(one.severity)))
+    refusal = next((finding for finding in findings if finding.severity is Severity.REFUSE), None)
+    if refusal or verdict.leaf is None:
+        told = (refusal.message, refusal.todo) if refusal else (facts["order"], "")
+        message, todo = _elsewhere(ders, wanted) or told
         return Inspection((), message, todo, facts, rows, findings)
     leaf = certificate_facts(verdict.leaf)
     message = (
