@@ -8,8 +8,9 @@ from tlsrunbook.about import __version__
 
 if TYPE_CHECKING:
     from tlsrunbook.ui.by_hand import open_recorded, open_run
+    from tlsrunbook.ui.runbook import open_runbook
 
-__all__ = ["__version__", "open_recorded", "open_run"]
+__all__ = ["__version__", "open_recorded", "open_run", "open_runbook"]
 
 
 def __getattr__(name: str) -> object:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> object:
         from tlsrunbook.ui import by_hand  # noqa: PLC0415
 
         return getattr(by_hand, name)
+    if name == "open_runbook":
+        from tlsrunbook.ui.runbook import open_runbook  # noqa: PLC0415
+
+        return open_runbook
     raise AttributeError(f"module 'tlsrunbook' has no attribute {name!r}")

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 
 from tlsrunbook.adapters.evidence_of import store_of
@@ -17,6 +18,7 @@ from tlsrunbook.adapters.origin import SystemClock, tool, who
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.data import utc_text
 from tlsrunbook.evidence.display import Shown
+from tlsrunbook.evidence.layout import APPROVAL
 from tlsrunbook.evidence.record import Record
 from tlsrunbook.evidence.standing import State
 from tlsrunbook.ports import EvidenceStore
@@ -26,7 +28,7 @@ from tlsrunbook.run.planning import ROLLBACK, change_servers, refuse_strangers
 from tlsrunbook.site import Server, Site, load_site
 from tlsrunbook.steps.registry import step_of
 from tlsrunbook.ui.approve_process import approve
-from tlsrunbook.ui.closing import close_session
+from tlsrunbook.ui.closing import close_session, left_of, sessions_of
 from tlsrunbook.ui.model import Position, face, may, shown_plan
 from tlsrunbook.ui.position import position
 from tlsrunbook.ui.progress import Tell
@@ -184,6 +186,57 @@ class Bench:
         if not change:
             return None
         return close_session(store, change, one.name, since="", now=now, who=who(), tool=tool())
+
+    def newest_session(self) -> tuple[Session | None, int]:
+        """Give the session that was closed last on this server in this change, and what was done that is in none.
+
+        Raises:
+            EvidenceError: A record cannot be read.
+        """
+        if not self.server:
+            return None, 0
+        site = self.site
+        one, store = site.server(self.server), self.store(site)
+        change = self._change(store, one)
+        if not change:
+            return None, 0
+        own = [session for session in sessions_of(store, change) if session.server == one.name]
+        return own[-1] if own else None, len(left_of(store, change, one.name))
+
+    def records(self, change: str) -> tuple[Record, ...]:
+        """Give the records of a change on this server, in the order in which they were begun."""
+        return tuple(sorted(self.store(self.site).records(change, self.server), key=lambda record: record.started))
+
+    def folder_of(self, record: Record) -> str:
+        """Give where the evidence of a record is, for people."""
+        step = f"{step_of(record.step).number}-{record.step}"
+        return f"{record.site}/{record.change}/{record.server}/{step}/attempt-{record.attempt}"
+
+    def now(self) -> datetime:
+        """Give the time, UTC."""
+        return SystemClock().now()
+
+    def stamp(self) -> object:
+        """Give a value that is another one when the work on the server has gone on, whoever did it."""
+        site = self.site
+        store = self.store(site)
+        if not self.server:
+            return None
+        change = self._change(store, site.server(self.server))
+        done = (
+            [(str(one.folder), one.record_path.exists()) for one in store.attempts(change, self.server)]
+            if change
+            else []
+        )
+        return (
+            change,
+            done,
+            {} if self._own.is_set() else dict(store.lease_holder(self.server)),
+            self._filed(store, change),
+        )
+
+    def _filed(self, store: EvidenceStore, change: str) -> int:
+        return len(store.filed(change, APPROVAL)) if change else 0
 
     @contextmanager
     def _working(self, step: str, action: str, read: str | None) -> Iterator[Work]:

@@ -33,7 +33,7 @@ def close_session(
     Raises:
         EvidenceError: The disk refuses, or a record cannot be read.
     """
-    done = _done(store, change, server, since)
+    done = left_of(store, change, server, since)
     if not done:
         return None
     number = 1 + len(store.filed(change, SESSION))
@@ -54,7 +54,7 @@ def close_session(
         number += 1
 
 
-def _done(store: EvidenceStore, change: str, server: str, since: str) -> list[tuple[str, Done]]:
+def left_of(store: EvidenceStore, change: str, server: str, since: str = "") -> list[tuple[str, Done]]:
     """Give the attempts that belong to no session, with the times they were begun at, in that order."""
     known = {one.record for session in sessions_of(store, change) for one in session.done}
     found = []
