@@ -65,7 +65,7 @@ class Section:
     def _line(self, row: Sequence[str]) -> str:
         first, *rest = row
         cells = [f"{head} {cell}" for head, cell in zip(self.heads[1:], rest, strict=True) if cell]
-        told = rest[0] if len(rest) == 1 else "; ".join(cells)
+        told = rest[0] if len(rest) == 1 and self.heads[0] else "; ".join(cells)
         return f"{first}: {told}" if first else told
 
 
@@ -231,4 +231,4 @@ def _rows(record: Record, name: str, *keys: str) -> Sequence[_Row]:
 
 def _texts(record: Record, name: str) -> Sequence[str]:
     value = record.facts.get(name)
-    return [str(line) for line in value] if isinstance(value, list) else ()
+    return value if isinstance(value, list) and all(isinstance(line, str) for line in value) else ()
