@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class Page:
         self.control = control
         control.value = tuple(
             {"name": name.replace("_", "."), "type": "", "size": len(content), "content": memoryview(content),
-             "last_modified": "2026-11-24T12:00:00Z"}
+             "last_modified": datetime(2026, 11, 24, tzinfo=UTC)}
             for name, content in files.items()
         )  # fmt: skip
         shown = self.shown[cards_install.ANSWER]
@@ -159,7 +160,9 @@ def test_there_is_no_upload_before_a_request_nor_where_the_authority_answers_by_
     assert "FileUpload" in type(page.widget().children[1]).__name__
     empty = CardContext(**{**vars(page.context), "latest": {}, "records": ()})
     assert extra_of(empty) is None
-    desk.change.edit(r'kind = "folder"\noutbox = .*\ninbox = .*', 'kind = "lab"\nurl = "http://127.0.0.1:1"')
+    desk.change.edit(
+        r'kind = "folder".*\n(roots = .*)\noutbox = .*\ninbox = .*', r'kind = "lab"\n\1\nurl = "http://127.0.0.1:1"'
+    )
     assert Page(desk).widget() is None
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tlsrunbook.evidence.display import Shown
+from tlsrunbook.ui.copying import copy_button
 from tlsrunbook.ui.extras import CardContext, extra_of
 from tlsrunbook.ui.model import Button, Face
 from tlsrunbook.ui.page import CardShown, Still, badge
@@ -26,12 +27,6 @@ _TEXT = "margin:2px 0;overflow-wrap:anywhere;line-height:1.4;color:var(--jp-ui-f
 _CODE = (
     "white-space:pre-wrap;overflow-wrap:anywhere;margin:0;padding:4px 8px;user-select:all;"
     "background:var(--jp-layout-color2, transparent);color:var(--jp-ui-font-color1, inherit)"
-)
-#: Copies what stands before the button; where a page may not use the clipboard, it is selected for Ctrl+C instead.
-_COPY = (
-    "const t=this.nextElementSibling,s=window.getSelection();s.selectAllChildren(t);"
-    "(navigator.clipboard?navigator.clipboard.writeText(t.textContent):"
-    "Promise.resolve(document.execCommand('copy'))).then(()=>{this.textContent='Copied'})"
 )
 
 
@@ -136,11 +131,7 @@ def commands(face: Face) -> str:
     if not face.commands:
         return ""
     text = html.escape("\n".join(face.commands))
-    label = f"Copy the PowerShell text of step {face.number}"
-    button = (
-        f'<button type="button" class="jupyter-button" style="width:auto" aria-label="{label}" '
-        f'onclick="{html.escape(_COPY)}">Copy</button>'
-    )
+    button = copy_button("Copy", f"Copy the PowerShell text of step {face.number}")
     summary = f"<summary>PowerShell that <em>{html.escape(face.apply.label)}</em> sends</summary>"
     return f'<details style="{_TEXT}">{summary}{button}<pre style="{_CODE}">{text}</pre></details>'
 

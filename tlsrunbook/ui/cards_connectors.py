@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tlsrunbook.evidence.cards import card_of
 from tlsrunbook.evidence.record import Record
 from tlsrunbook.evidence.route_answer import connector_tables, route_answer
 from tlsrunbook.ui.extras import CardContext
@@ -38,12 +37,6 @@ def extra(context: CardContext) -> ipywidgets.Widget | None:
     field.observe(ask, "value")  # with Enter, or when the field is left
     button.on_click(ask)
     return ipywidgets.HBox([field, button], layout={"flex_flow": "row wrap"})
-
-
-def extra_html(context: CardContext) -> str:
-    """Give the connectors and the routes of every domain of the site file as static HTML."""
-    record = record_of(context)
-    return card_of(record).html() if record else ""
 
 
 def record_of(context: CardContext) -> Record | None:

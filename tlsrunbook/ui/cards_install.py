@@ -16,7 +16,6 @@ from tlsrunbook.adapters.roots import trusted_roots
 from tlsrunbook.certificates.csr import read_csr
 from tlsrunbook.errors import BadCertificateFile, TlsRunbookError
 from tlsrunbook.evidence.answers import Answer
-from tlsrunbook.evidence.cards import card_of
 from tlsrunbook.evidence.upload_answer import upload_answer
 from tlsrunbook.policy.upload import Inspection, Wanted, inspect_upload
 from tlsrunbook.run.approvals import CSR_FILE
@@ -50,12 +49,6 @@ def extra(context: CardContext) -> ipywidgets.Widget | None:
     )
     upload.observe(lambda change: _given(context, upload, change["new"]), "value")
     return ipywidgets.VBox([ipywidgets.Label(_HINT.format(server=context.server.name)), upload])
-
-
-def extra_html(context: CardContext) -> str:
-    """Give what was in the CA's answer as static HTML."""
-    record = context.latest.get("install")
-    return card_of(record).html() if record else ""
 
 
 def takes_upload(context: CardContext) -> bool:
@@ -97,7 +90,6 @@ def take_in(context: CardContext, files: Sequence[tuple[str, bytes]]) -> Answer:
     except TlsRunbookError as error:
         seen = f"{error.where}: {error.what}" if error.where else error.what
         return Answer("bad", f"Not taken: {names}", seen, error.todo)
-    context.refresh()
     return upload_answer(inspection, names, str(place))
 
 

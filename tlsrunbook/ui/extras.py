@@ -1,12 +1,9 @@
 """What a card shows besides what all cards show: one module ``ui/cards_<step>.py`` per step that has something.
 
-Such a module has two functions:
-
-- ``extra(context: CardContext) -> ipywidgets.Widget | None``: controls, made anew whenever the card is drawn anew (a
-  record was added, another server was chosen). None: nothing to show in this state. It must not block: long work goes
-  through ``context.work``.
-- ``extra_html(context: CardContext) -> str``: the same as static HTML without script and style sheet; it goes into the
-  ordinary output, which is what is saved. Empty: nothing to show. Pure: it reads records and files, and no server.
+Such a module has a function ``extra(context: CardContext) -> ipywidgets.Widget | None``: controls, made anew whenever
+the card's state changes (a record was added, another server was chosen). None: nothing to show in this state. It must
+not block: long work goes through ``context.work``. What is special about a step's record is no control: it is part of
+the record's display (:mod:`tlsrunbook.evidence.cards`).
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ from tlsrunbook.ports import Authority, EvidenceStore
 from tlsrunbook.site import Server, Site
 
 #: Steps whose card has something of its own: ``ui/cards_<step>.py``.
-STEPS_WITH_EXTRA: tuple[str, ...] = ("request", "install", "connectors", "verify")
+STEPS_WITH_EXTRA: tuple[str, ...] = ("request", "install", "connectors")
 
 
 def _nothing() -> None:
@@ -86,12 +83,6 @@ def extra_of(context: CardContext) -> Any:
     module = _module(context.step)
     make = module.extra if module else None
     return make(context) if make else None
-
-
-def extra_html_of(context: CardContext) -> str:
-    """Give the card's own part as static HTML; empty where the step has none."""
-    module = _module(context.step)
-    return str(module.extra_html(context)) if module else ""
 
 
 def _module(step: str) -> ModuleType | None:
