@@ -8,9 +8,10 @@ from tlsrunbook.about import __version__
 
 if TYPE_CHECKING:
     from tlsrunbook.ui.by_hand import open_recorded, open_run
+    from tlsrunbook.ui.fleet import open_fleet
     from tlsrunbook.ui.runbook import open_runbook
 
-__all__ = ["__version__", "open_recorded", "open_run", "open_runbook"]
+__all__ = ["__version__", "open_fleet", "open_recorded", "open_run", "open_runbook"]
 
 
 def __getattr__(name: str) -> object:
@@ -23,4 +24,8 @@ def __getattr__(name: str) -> object:
         from tlsrunbook.ui.runbook import open_runbook  # noqa: PLC0415
 
         return open_runbook
+    if name == "open_fleet":
+        from tlsrunbook.ui.fleet import open_fleet  # noqa: PLC0415
+
+        return open_fleet
     raise AttributeError(f"module 'tlsrunbook' has no attribute {name!r}")

@@ -10,6 +10,7 @@ import typer
 from tlsrunbook.about import __version__
 from tlsrunbook.cli.approve import approve
 from tlsrunbook.cli.audit import audit
+from tlsrunbook.cli.fleet import due
 from tlsrunbook.cli.lab import demo, lab
 from tlsrunbook.cli.notebook import notebook
 from tlsrunbook.cli.rehearse import rehearse
@@ -24,7 +25,7 @@ app = typer.Typer(
     help="Public TLS certificates on the SMTP connectors of Exchange, from the request to the proof on the wire.",
 )
 
-for command in (demo, lab, notebook, rehearse, check, run, rollback, approve, status):
+for command in (demo, lab, notebook, rehearse, check, run, rollback, approve, status, due):
     app.command()(command)
 app.add_typer(audit, name="audit")
 

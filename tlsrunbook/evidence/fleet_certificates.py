@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from tlsrunbook.certificates.csr import Csr, read_csr
 from tlsrunbook.errors import BadCertificateFile
+from tlsrunbook.evidence.fleet_connectors import naming_connectors
 from tlsrunbook.evidence.fleet_model import Held, OnRecord, OpenRequest, Where
 from tlsrunbook.evidence.record import Record
-from tlsrunbook.exchange.state import ExchangeCertificate, ServerState
-from tlsrunbook.plan.outdated import sent_from
+from tlsrunbook.exchange.state import ExchangeCertificate
 from tlsrunbook.plan.target import chosen_certificate
 from tlsrunbook.policy.certificate_rules import lifetime_limit
 from tlsrunbook.policy.followers import label_of
@@ -63,16 +63,10 @@ def _uses(site: Site, server: Server, found: OnRecord, at: datetime) -> dict[str
         note(chosen.thumbprint, f"the newest for {server.fqdn}", for_fqdn=True)
     if state.internal_transport_thumbprint:
         note(state.internal_transport_thumbprint, "default SMTP certificate")
-    for label, name in _naming(state):
-        for one in certificates_named(state, name)[:1]:
-            note(one.thumbprint, f"named by {label}")
+    for connector in naming_connectors(state):
+        for one in certificates_named(state, connector.tls_certificate_name or "")[:1]:
+            note(one.thumbprint, f"named by {label_of(connector)}")
     return uses
-
-
-def _naming(state: ServerState) -> Iterable[tuple[str, str]]:
-    for connector in (*state.receive_connectors, *sent_from(state)):
-        if connector.tls_certificate_name:
-            yield label_of(connector), connector.tls_certificate_name
 
 
 def _listed(

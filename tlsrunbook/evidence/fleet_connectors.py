@@ -30,13 +30,17 @@ def stale_names(site: Site, server: Server, state: ServerState | None, at: datet
     return (*_named(site, server, state, at), *_unnamed(server, state, at))
 
 
+def naming_connectors(state: ServerState) -> tuple[ReceiveConnector | SendConnector, ...]:
+    """Give the connectors that name a certificate which has to be on this server."""
+    own: tuple[ReceiveConnector | SendConnector, ...] = (*state.receive_connectors, *sent_from(state))
+    return tuple(connector for connector in own if connector.tls_certificate_name)
+
+
 def _named(site: Site, server: Server, state: ServerState, at: datetime) -> Iterator[StaleName]:
     chosen = chosen_certificate(state, site, server, at)
     older = outdated_names(state, server, chosen) if chosen else ()
-    for connector in (*state.receive_connectors, *sent_from(state)):
+    for connector in naming_connectors(state):
         name = connector.tls_certificate_name or ""
-        if not name:
-            continue
         bearing = [one for one in certificates_named(state, name) if not one.pending]
         found = _judged(name, bearing, older, at, chosen, tell=readable_names(state))
         if found:

@@ -280,5 +280,5 @@ class Fleet:
         return tuple(dict.fromkeys(server.site for server in self.servers))
 
     def days_left(self, moment: datetime) -> int:
-        """Give whole days from now to a moment; negative once it is past."""
-        return (moment - self.at).days
+        """Give whole days from now to a moment, counted towards now; negative once it is a day past."""
+        return int((moment - self.at) / timedelta(days=1))

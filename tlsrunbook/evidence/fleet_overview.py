@@ -24,6 +24,7 @@ from tlsrunbook.evidence.fleet_scale import (
     grid,
     limit_text,
     limits,
+    words,
 )
 
 WIDTH, LEFT, RIGHT = 1184, 64, 74
@@ -32,6 +33,7 @@ RULERS, BARS, BOTTOM = 20, 92, 232
 HEIGHT = 288
 #: Left edges of the two bars for what lies outside the picture.
 _BEFORE, _AFTER, _OUTSIDE = 6.0, WIDTH - RIGHT + 14.0, 44.0
+_MIDDLE = 'text-anchor="middle"'
 _FONT = "system-ui, 'Segoe UI', Roboto, sans-serif"
 
 
@@ -131,11 +133,9 @@ def in_words(fleet: Fleet) -> str:
 
 def _marks(scale: Scale, renew_before: timedelta) -> str:
     today = scale.x(scale.at)
-    parts = [
-        f'<text x="{today}" y="14" text-anchor="middle" font-weight="700">today {scale.at:%Y-%m-%d}</text>',
-        f'<text x="{today + 4}" y="{BARS - 4}" font-size="10" fill="{WAIT}">renew: {renew_before.days} days</text>',
-    ]
-    return "".join(parts)
+    now = words(today, 14, f"today {scale.at:%Y-%m-%d}", more='text-anchor="middle" font-weight="700"')
+    renew = f"renew: {renew_before.days} days"
+    return now + words(today + 4, BARS - 4, renew, fill=WAIT, kind="wait", more='font-size="10"')
 
 
 def _ruler(limit: Limit, row: int, scale: Scale) -> str:
@@ -143,13 +143,15 @@ def _ruler(limit: Limit, row: int, scale: Scale) -> str:
     begin = max(limit.since, scale.at)
     y = RULERS + 16 + 22 * row
     if not scale.shows(begin):
-        right = scale.left + scale.width
-        return f'<text x="{right - 4}" y="{y + 4}" text-anchor="end" fill="{PLAN}">{escape(limit_text(limit))} ▸</text>'
-    x, end = scale.x(begin), scale.x(begin + limit.days * DAY)
+        right = scale.left + scale.width - 4
+        text = f"{limit_text(limit)} ▸"
+        return words(right, y + 4, text, fill=PLAN, kind="plan", more='text-anchor="end" font-size="10"')
+    x, latest = scale.x(begin), begin + limit.days * DAY
+    end = scale.x(latest)
     tips = f'<path d="M{x} {y - 5}v10M{end} {y - 5}v10M{x} {y}H{end}" stroke="{PLAN}" stroke-width="2" fill="none"/>'
-    latest = f", so until {begin + limit.days * DAY:%Y-%m-%d}" if begin == scale.at else ""
-    text = f"issued {'today' if begin == scale.at else f'on {begin:%Y-%m-%d}'}: {limit.days} days at most{latest}"
-    return f'{tips}<text x="{x + 8}" y="{y - 4}" fill="{PLAN}" font-size="10">{escape(text)}</text>'
+    issued = "today" if begin == scale.at else f"on {begin:%Y-%m-%d}"
+    text = f"issued {issued}: {limit.days} days at most, so until {latest:%Y-%m-%d}"
+    return tips + words(x + 8, y - 4, text, fill=PLAN, kind="plan", more='font-size="10"')
 
 
 def _bar(week: Week, at: int, scale: Scale, most: int, renew_before: timedelta) -> str:
@@ -165,8 +167,7 @@ def _bar(week: Week, at: int, scale: Scale, most: int, renew_before: timedelta) 
         parts.append(_rect(x, BOTTOM - used - other, width, other, style))
     if week.in_use + week.others:
         y = BOTTOM - used - other - 4
-        count = f'<text x="{x + width / 2:.1f}" y="{y:.1f}" text-anchor="middle">{week.in_use + week.others}</text>'
-        parts.append(count)
+        parts.append(words(x + width / 2, y, str(week.in_use + week.others), more=_MIDDLE))
     return "".join(parts)
 
 
@@ -193,16 +194,12 @@ def _line_below(scale: Scale) -> str:
     y = BOTTOM + 14
     right = scale.left + scale.width
     months = "".join(
-        f'<text x="{scale.x(month) + 3}" y="{y}">{month:%b %Y}</text>'
-        for month in scale.months()
-        if scale.x(month) + 52 < right
+        words(scale.x(month) + 3, y, f"{month:%b %Y}") for month in scale.months() if scale.x(month) + 52 < right
     )
-    before, after = _BEFORE + _OUTSIDE / 2, _AFTER + _OUTSIDE / 2
-    return (
-        f'<path d="M{_BEFORE} {BOTTOM}h{_OUTSIDE}M{scale.left} {BOTTOM}H{right}M{_AFTER} {BOTTOM}h{_OUTSIDE}" '
-        f'stroke="currentColor"/><text x="{before}" y="{y}" text-anchor="middle">before</text>{months}'
-        f'<text x="{after}" y="{y}" text-anchor="middle">later</text>'
-    )
+    lines = f"M{_BEFORE} {BOTTOM}h{_OUTSIDE}M{scale.left} {BOTTOM}H{right}M{_AFTER} {BOTTOM}h{_OUTSIDE}"
+    outside = ((_BEFORE, "before"), (_AFTER, "later"))
+    names = "".join(words(left + _OUTSIDE / 2, y, name, more=_MIDDLE) for left, name in outside)
+    return f'<path d="{lines}" stroke="currentColor"/>{months}{names}'
 
 
 def _legend(fleet: Fleet) -> str:
@@ -218,7 +215,7 @@ def _legend(fleet: Fleet) -> str:
     )
     parts, x, y = [], float(LEFT), HEIGHT - 12
     for style, text in entries:
-        parts.append(f'{_rect(x, y - 9, 10, 10, style)}<text x="{x + 15}" y="{y}">{text}</text>')
+        parts.append(_rect(x, y - 9, 10, 10, style) + words(x + 15, y, text))
         x += 32 + 5.6 * len(text)
     more = f"not drawn: {own} self-signed, {waiting} requested"
-    return "".join(parts) + f'<text x="{WIDTH - 4}" y="{y}" text-anchor="end" opacity=".75">{more}</text>'
+    return "".join(parts) + words(WIDTH - 4, y, more, more='text-anchor="end" opacity=".75"')

@@ -81,6 +81,7 @@ def _section(fleet: Fleet, one: FleetTable) -> str:
 
 
 def _table(one: FleetTable) -> str:
+    """Give a table with what the script needs to filter and to sort it."""
     if not one.rows:
         return f'<p class="quiet">{escape(one.empty)}</p><p class="nothing" hidden></p>'
     heads = "".join(
@@ -130,7 +131,8 @@ def _inner(cell: Cell) -> str:
         text = f"<strong>{text}</strong>"
     elif cell.kind:
         text = f'<span class="status {"tile " if cell.tile else ""}{cell.kind}">{text}</span>'
-    return f"{text}<small>{escape(cell.more)}</small>" if cell.more else text
+    mark = ' class="code"' if cell.code and cell.text.startswith("<I>") else ""
+    return f"{text}<small{mark}>{escape(cell.more)}</small>" if cell.more else text
 
 
 def _pictures(fleet: Fleet) -> str:

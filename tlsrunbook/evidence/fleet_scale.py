@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from html import escape
 
 from tlsrunbook.evidence.fleet_model import Held
 from tlsrunbook.policy.certificate_rules import LIFETIME_LIMITS
@@ -99,6 +100,19 @@ def colour(one: Held, at: datetime, renew_before: timedelta) -> str:
     if one.ends <= at:
         return BAD
     return WAIT if one.ends - at <= renew_before else OK
+
+
+def words(x: float, y: float, text: str, *, fill: str = "", kind: str = "", more: str = "") -> str:
+    """Give a text of a picture.
+
+    Args:
+        text: Plain.
+        fill: Its colour where no style sheet says otherwise; the picture's own when empty.
+        kind: Class of its colour on a page.
+        more: Further attributes.
+    """
+    colour_of = f' class="{kind}" fill="{fill}"' if fill else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}"{colour_of}{" " + more if more else ""}>{escape(text)}</text>'
 
 
 def grid(scale: Scale, height: float, renew_before: timedelta) -> str:

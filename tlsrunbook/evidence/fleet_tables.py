@@ -61,13 +61,10 @@ def _head(fleet: Fleet) -> tuple[str, ...]:
     return ("site", "server") if len(fleet.sites) > 1 else ("server",)
 
 
-def _named(fleet: Fleet, server: FleetServer) -> tuple[Cell, ...]:
-    name = Cell(server.server, more=server.fqdn, strong=True)
-    return (Cell(server.site, tight=True), name) if len(fleet.sites) > 1 else (name,)
-
-
-def _row(fleet: Fleet, server: FleetServer, *cells: Cell) -> Row:
-    return Row(f"{server.site} / {server.server}", server.verdict, (*_named(fleet, server), *cells))
+def _row(fleet: Fleet, server: FleetServer, *cells: Cell, more: str = "") -> Row:
+    name = Cell(server.server, more=more, strong=True)
+    head = (Cell(server.site, tight=True), name) if len(fleet.sites) > 1 else (name,)
+    return Row(f"{server.site} / {server.server}", server.verdict, (*head, *cells))
 
 
 def _server_row(fleet: Fleet, server: FleetServer) -> Row:
@@ -78,7 +75,7 @@ def _server_row(fleet: Fleet, server: FleetServer) -> Row:
     why = Cell(server.because + (f"; {others}" if others else ""), more=server.todo, wide=True)
     standing = {row.step: row for row in server.steps}
     cells = (_step_cell(server, step, standing.get(step)) for step in fleet.steps)
-    return _row(fleet, server, stands, why, *cells, _day(fleet, server.ends))
+    return _row(fleet, server, stands, why, *cells, _day(fleet, server.ends), more=server.fqdn)
 
 
 def _step_cell(server: FleetServer, step: str, row: StepStanding | None) -> Cell:
@@ -101,7 +98,7 @@ def _day(fleet: Fleet, moment: datetime | None) -> Cell:
 def _left(fleet: Fleet, moment: datetime) -> str:
     days = fleet.days_left(moment)
     if moment <= fleet.at:
-        return f"ended {_days(-days)} ago"
+        return f"ended {_days(-days)} ago" if days else "ended today"
     return _days(days)
 
 
@@ -138,7 +135,8 @@ def _end_row(fleet: Fleet, server: FleetServer) -> Row:
         sign = Cell(
             "? unknown" if server.read_at is None else "✗ none", kind="odd" if server.read_at is None else "bad"
         )
-        return _row(fleet, server, picture, sign, Cell("?", sort="99999"), Cell("nowhere", kind="quiet"), Cell(more))
+        nowhere = (sign, Cell("?", sort="99999"), Cell("nowhere", kind="quiet"), Cell(more))
+        return _row(fleet, server, picture, *nowhere, more=server.fqdn)
     days = fleet.days_left(first.ends)
     kind = "bad" if first.ends <= fleet.at else "wait" if first.ends - fleet.at <= server.renew_before else "ok"
     mark = {"bad": "✗ ", "wait": "! ", "ok": ""}[kind]
@@ -200,10 +198,16 @@ def _stale_row(fleet: Fleet, server: FleetServer, one: StaleName) -> Row:
         server,
         Cell(one.connector),
         Cell(f"{sign} {one.kind}", kind=kind, tile=True),
-        Cell(one.names, code=True),
+        _certificate_name(one.names),
         Cell(one.what, wide=True),
         _ago(fleet, server.read_at),
     )
+
+
+def _certificate_name(name: str) -> Cell:
+    """Give a TLS certificate name on two lines: issuer, then subject."""
+    issuer, mark, subject = name.partition("<S>")
+    return Cell(issuer, more=mark + subject, code=True)
 
 
 def _ago(fleet: Fleet, moment: datetime | None) -> Cell:

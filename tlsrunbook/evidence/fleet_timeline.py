@@ -6,24 +6,20 @@ from datetime import datetime, timedelta
 from html import escape
 
 from tlsrunbook.evidence.fleet_model import FleetServer, Held, Where
-from tlsrunbook.evidence.fleet_scale import DAY, PLAN, QUIET, Scale, colour, grid, limits
+from tlsrunbook.evidence.fleet_scale import DAY, PLAN, QUIET, Scale, colour, grid, limits, words
 
 LANE_WIDTH, LANE_HEIGHT = 400, 22
+_MIDDLE = 'text-anchor="middle"'
 
 
 def axis(at: datetime) -> str:
     """Give the head of a column of lanes: months, today, and where another limit begins."""
     scale = Scale(at, LANE_WIDTH)
-    parts = [
-        f'<text x="{scale.x(month) + 2}" y="21">{month:%b}{month:%y}</text>'
-        if month.month == 1
-        else f'<text x="{scale.x(month) + 2}" y="21">{month:%b}</text>'
-        for month in scale.months()
-        if month < scale.last - 12 * DAY
-    ]
-    parts.append(f'<text x="{scale.x(at)}" y="9" text-anchor="middle" font-weight="700">today</text>')
+    months = (month for month in scale.months() if month < scale.last - 12 * DAY)
+    parts = [words(scale.x(month) + 2, 21, f"{month:%b %y}" if month.month == 1 else f"{month:%b}") for month in months]
+    parts.append(words(scale.x(at), 9, "today", more='text-anchor="middle" font-weight="700"'))
     parts += [
-        f'<text x="{scale.x(limit.since)}" y="9" text-anchor="middle" fill="{PLAN}">from here {limit.days} days</text>'
+        words(scale.x(limit.since), 9, f"from here {limit.days} days", fill=PLAN, kind="plan", more=_MIDDLE)
         for limit in limits(at)
         if scale.shows(limit.since)
     ]
@@ -34,8 +30,8 @@ def lane(server: FleetServer, at: datetime) -> str:
     """Give one server's certificates on a line, with the same in words for those who do not see it."""
     scale = Scale(at, LANE_WIDTH)
     bars = "".join(_bar(one, scale, server.renew_before) for one in reversed(server.certificates))
-    words = "; ".join(_words(one, at) for one in server.certificates) or "no certificate is known"
-    return _svg(LANE_WIDTH, LANE_HEIGHT, words, f'<use href="#fleet-grid"/>{bars}')
+    told = "; ".join(_told(one, at) for one in server.certificates) or "no certificate is known"
+    return _svg(LANE_WIDTH, LANE_HEIGHT, told, f'<use href="#fleet-grid"/>{bars}')
 
 
 def lane_grid(at: datetime, renew_before: timedelta) -> str:
@@ -46,7 +42,7 @@ def lane_grid(at: datetime, renew_before: timedelta) -> str:
     )
 
 
-def _words(one: Held, at: datetime) -> str:
+def _told(one: Held, at: datetime) -> str:
     if one.ends is None:
         return f"requested {one.begins:%Y-%m-%d}" if one.begins else "requested"
     days = (one.ends - at).days
@@ -95,8 +91,8 @@ def _allowed(one: Held, scale: Scale, y: int, height: int) -> str:
     return f'<path d="M{x} {y}v{height}" stroke="{QUIET}" stroke-width="1.5"/>'
 
 
-def _svg(width: int, height: int, words: str, inner: str, more: str = "") -> str:
+def _svg(width: int, height: int, told: str, inner: str, more: str = "") -> str:
     return (
-        f'<svg class="lane" role="img" aria-label="{escape(words)}" viewBox="0 0 {width} {height}" width="{width}" '
+        f'<svg class="lane" role="img" aria-label="{escape(told)}" viewBox="0 0 {width} {height}" width="{width}" '
         f'height="{height}" {more}>{inner}</svg>'
     )
