@@ -6,21 +6,19 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 from certificate_factory import csr_for, key, world
 from cryptography.hazmat.primitives.serialization import Encoding
 from desk import Desk, p7b, pems, private_key, upward
 
+from tests.support.card_page import CardPage
 from tlsrunbook.evidence.answers import Answer
 from tlsrunbook.evidence.record import Status
 from tlsrunbook.lab.exchange.keys import KeyRing
 from tlsrunbook.lab.lab import Lab
-from tlsrunbook.site import load_site
 from tlsrunbook.ui import cards_install
 from tlsrunbook.ui.extras import CardContext, extra_of
-from tlsrunbook.wiring_ports import authority_of
 
 
 @pytest.fixture
@@ -29,33 +27,15 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield Desk(lab, tmp_path)
 
 
-class Page:
-    """What a card shows and does, without a browser."""
+class Page(CardPage):
+    """The install card of EDGE1."""
 
-    def __init__(self, desk: Desk, server: str = "EDGE1", step: str = "install") -> None:
-        change, self.shown, self.jobs = desk.change, {}, []  # type: ignore[var-annotated]
-        site, store = load_site(change.site_file), change.store
-        number = store.changes()[-1]
-        self.context = CardContext(
-            step=step,
-            site=site,
-            server=site.server(server),
-            change=number,
-            store=store,
-            latest=store.latest(number, server),
-            records=store.records(number, server),
-            make_authority=lambda: authority_of(site),
-            work=self._work,
-            show=self.shown.__setitem__,
-        )
-
-    def _work(self, what: str, job: Callable[[], Any]) -> None:
-        self.jobs.append(what)
-        job()
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk.change, "install")
 
     def upload(self, **files: bytes) -> Answer:
         """Choose files as the browser hands them over."""
-        (control,) = [one for one in self.widget().children if hasattr(one, "accept")]
+        (control,) = [one for one in self.controls().children if hasattr(one, "accept")]
         self.control = control
         control.value = tuple(
             {"name": name.replace("_", "."), "type": "", "size": len(content), "content": memoryview(content),
@@ -65,9 +45,6 @@ class Page:
         shown = self.shown[cards_install.ANSWER]
         assert isinstance(shown, Answer)
         return shown
-
-    def widget(self) -> Any:
-        return extra_of(self.context)
 
 
 def inbox(desk: Desk) -> list[str]:
@@ -91,7 +68,7 @@ def test_the_right_answer_lies_in_the_inbox_and_install_takes_it(desk: Desk) -> 
     kinds = [row["what it is"] for row in record.facts["the CA's answer"]]
     assert kinds == ["intermediate 2 above it", "intermediate 1 above it", "the certificate for this request"]
     assert record.facts["chain to a root"].endswith("a trusted root")
-    assert Page(desk).widget() is None, "there is nothing to give any more"
+    assert Page(desk).controls() is None, "there is nothing to give any more"
 
 
 def test_several_files_at_once(desk: Desk) -> None:
@@ -156,14 +133,14 @@ def test_an_inbox_that_cannot_be_written_is_one_message(desk: Desk) -> None:
 
 def test_there_is_no_upload_before_a_request_nor_where_the_authority_answers_by_itself(desk: Desk) -> None:
     page = Page(desk)
-    assert page.widget() is not None
-    assert "FileUpload" in type(page.widget().children[1]).__name__
+    assert page.controls() is not None
+    assert "FileUpload" in type(page.controls().children[1]).__name__
     empty = CardContext(**{**vars(page.context), "latest": {}, "records": ()})
     assert extra_of(empty) is None
     desk.change.edit(
         r'kind = "folder".*\n(roots = .*)\noutbox = .*\ninbox = .*', r'kind = "lab"\n\1\nurl = "http://127.0.0.1:1"'
     )
-    assert Page(desk).widget() is None
+    assert Page(desk).controls() is None
 
 
 def test_markup_in_names_and_subjects_is_text(desk: Desk) -> None:
@@ -177,7 +154,7 @@ def test_markup_in_names_and_subjects_is_text(desk: Desk) -> None:
 
 
 def test_controls_are_labelled(desk: Desk) -> None:
-    label, upload = Page(desk).widget().children
+    label, upload = Page(desk).controls().children
     assert "EDGE1" in label.value
     assert upload.description == "Give the CA's answer…"
     assert "EDGE1" in upload.tooltip
