@@ -112,9 +112,10 @@ class Jupyter:
         assert self._process
         assert self._process.poll() is None, self.log
         for path in self._runtime.glob("jpserver-*.json"):
-            with contextlib.suppress(ValueError, OSError):  # just being written
+            with contextlib.suppress(ValueError, OSError):  # just being written, or not reached yet
                 found: dict[str, Any] = json.loads(path.read_bytes())
-                if found["pid"] == self._process.pid:
+                # It is written a moment before the port listens.
+                if found["pid"] == self._process.pid and requests.get(f"{found['url']}api", timeout=10).ok:
                     return found
         return None
 

@@ -33,6 +33,7 @@ def jupyter(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupy
 @pytest.fixture
 def kernel(jupyter: Jupyter) -> Iterator[Callable[..., Kernel]]:
     kernels: list[Kernel] = []
+    copies = {path: path.read_bytes() for path in jupyter.root.glob("*.ipynb")}
 
     def start(name: str = "1-confirm-fqdn.ipynb") -> Kernel:
         kernels.append(Kernel(jupyter, name))
@@ -41,6 +42,8 @@ def kernel(jupyter: Jupyter) -> Iterator[Callable[..., Kernel]]:
     yield start
     for one in kernels:
         one.end()
+    for path, content in copies.items():
+        path.write_bytes(content)
 
 
 def test_the_site_and_the_server_are_chosen_and_the_committed_source_is_not_touched(jupyter: Jupyter) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,14 +43,14 @@ def arguments(root: Path, opens: Path, workspace: str, *, port: int | None, brow
         root: Folder that JupyterLab shows.
         opens: The notebook to open, below ``root``.
         workspace: Name of the workspace, so that tabs of other work are not opened in this one.
-        port: None: 8888, or the next free one.
+        port: None: 8888, or the next free one; 0: any free one.
         browser: Whether to open a browser.
     """
     address = f"/lab/workspaces/{workspace}/tree/{opens.relative_to(root).as_posix()}"
     return [
         f"--ServerApp.root_dir={root}",
         "--ServerApp.ip=127.0.0.1",
-        *([f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port is not None else []),
+        *_port(port),
         f"--ServerApp.open_browser={browser}",
         "--ServerApp.allow_root=True",  # who starts this as root runs notebooks as root without JupyterLab, too
         f"--LabApp.default_url={address}",
@@ -58,7 +59,25 @@ def arguments(root: Path, opens: Path, workspace: str, *, port: int | None, brow
         "--LabApp.news_url=None",  # nothing is fetched from the network
         "--LabApp.check_for_updates_class=jupyterlab.handlers.announcements.NeverCheckForUpdate",
         "--Application.log_level=WARN",
+        *_encryption(),
     ]
+
+
+def _port(wanted: int | None) -> list[str]:
+    if wanted is None:
+        return []
+    if wanted:
+        return [f"--ServerApp.port={wanted}", "--ServerApp.port_retries=0"]
+    with socket.create_server(("127.0.0.1", 0)) as probe:  # older servers do not know what 0 means
+        return [f"--ServerApp.port={probe.getsockname()[1]}"]
+
+
+def _encryption() -> list[str]:
+    """Let nobody else on this computer read what goes between server and kernel, where this version can do that."""
+    from jupyter_client.manager import KernelManager  # noqa: PLC0415 - heavy
+
+    can = "transport_encryption" in KernelManager.class_trait_names()
+    return ["--KernelManager.transport_encryption=auto"] if can else []
 
 
 def run_jupyterlab(argv: list[str], data: Path) -> None:
