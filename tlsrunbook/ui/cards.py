@@ -79,8 +79,9 @@ class Card(widgets.VBox):  # type: ignore[misc]
             busy: Whether anything is at work in this kernel: no button works then.
             way_back: What going back would do, where that was asked for and has to be confirmed.
         """
-        title = f'<strong style="font-size:15px">{face.number} {html.escape(face.title)}</strong>'
-        self.head.value = f'<p style="{_TEXT}">{badge(face)} &nbsp; {title}</p>'
+        self.head.value = (
+            f'<p style="{_TEXT};font-size:15px">{badge(face)} &nbsp; {html.escape(_where(face, context))}</p>'
+        )
         self.note.value = (
             paragraph(face.because)
             + paragraph(face.todo, "What to do:")
@@ -99,6 +100,11 @@ class Card(widgets.VBox):  # type: ignore[misc]
             own = extra_of(context)
             self.own.children = (own,) if own is not None else ()
 
+    def idle(self) -> None:
+        """Show that no server is chosen."""
+        self.head.value = paragraph("Choose a server above: this card is about it.")
+        self.freeze()
+
     def tell(self, line: str, role: str = "status") -> None:
         """Say what goes on, or what went wrong (role ``alert``)."""
         self.going.value = paragraph(line, "", role)
@@ -115,6 +121,10 @@ class Card(widgets.VBox):  # type: ignore[misc]
     def summary(self) -> Still:
         """Give what stands in the place of the buttons where they cannot work."""
         return Still("The buttons of this card work where a kernel runs; what was recorded stands below.")
+
+
+def _where(face: Face, context: CardContext) -> str:
+    return f"step {face.number} on {context.server.name}" + (f", change {context.change}" if context.change else "")
 
 
 def asked(way_back: Shown) -> str:

@@ -23,6 +23,7 @@ class Guard:
     monotonic: Callable[[], float] = time.monotonic
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _what: str = ""
+    _last: str = ""
     _ended: float = float("-inf")
 
     @property
@@ -31,7 +32,7 @@ class Guard:
         return self._what
 
     def begin(self, what: str) -> bool:
-        """Begin, unless something is at work or this is the second half of a double click.
+        """Begin, unless something is at work, or this is the second half of the double click that began the last work.
 
         Args:
             what: Not empty.
@@ -40,9 +41,10 @@ class Guard:
             False when it may not begin.
         """
         with self._lock:
-            if self._what or self.monotonic() - self._ended < DOUBLE_CLICK:
+            again = what == self._last and self.monotonic() - self._ended < DOUBLE_CLICK
+            if self._what or again:
                 return False
-            self._what = what
+            self._what = self._last = what
             return True
 
     def end(self) -> None:

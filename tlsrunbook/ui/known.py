@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -106,7 +106,7 @@ class KnownShown:
 
     site: str
     rows: tuple[Known, ...]
-    now: datetime
+    now: datetime = field(compare=False)  # a second more is no other output
     chosen: str = ""
     notes: tuple[str, ...] = ()
 

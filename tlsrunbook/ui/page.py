@@ -54,7 +54,8 @@ class CardShown:
     def _html(self) -> str:
         face = self.face
         lines = "".join(f'<p style="{_LINE}">{escape(line)}</p>' for line in self._lines())
-        head = f'<p style="{_LINE}">{badge(face)} <strong>{face.number} {escape(face.title)}</strong></p>'
+        where = f"step {face.number}, {face.title}, on {self.server}"
+        head = f'<p style="{_LINE};opacity:.75">{badge(face)} {escape(where)}</p>'
         record = _bundle(self.shown)["text/html"] if self.shown else ""
         beside = "".join(
             f'<div style="margin:8px 0 0 0">{_bundle(one).get("text/html", "")}</div>' for one in self.beside.values()

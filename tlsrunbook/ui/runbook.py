@@ -17,7 +17,7 @@ from tlsrunbook.ui.ending import Ending
 from tlsrunbook.ui.extras import CardContext
 from tlsrunbook.ui.known import Known, KnownShown
 from tlsrunbook.ui.model import Position, face
-from tlsrunbook.ui.page import CardShown, shown_of
+from tlsrunbook.ui.page import CardShown, Still, shown_of
 from tlsrunbook.ui.pages import when_opened
 from tlsrunbook.ui.place import Place
 from tlsrunbook.ui.progress import Tell
@@ -222,7 +222,8 @@ class Runbook:
 
     def _draw(self, step: str, place: Place[Card], now: Position | None) -> None:
         if now is None:
-            place.controls.freeze()
+            place.controls.idle()
+            place.put(Still("No server is chosen."))
             return
         shows = face(step_of(step), now)
         folder = self.bench.folder_of(shows.record) if shows.record else ""
