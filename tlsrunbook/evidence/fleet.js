@@ -4,21 +4,25 @@
   const all = (where, what) => [...where.querySelectorAll(what)];
   const bar = document.getElementById("filter");
   const [words, clear, told] = ["words", "clear", "told"].map((id) => document.getElementById(id));
-  const rows = all(document, "tr[data-server]").map((row) => ({ row, text: "" }));
+  const servers = new Map();
+  for (const row of all(document, "tr[data-server]")) {
+    const name = row.dataset.server;
+    if (!servers.has(name)) servers.set(name, { rows: [], words: "", verdict: row.dataset.verdict });
+    servers.get(name).rows.push(row);
+  }
   let verdict = "";
 
+  // A filter chooses servers: those of which the tables say all of the words.
   const filter = () => {
     const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const seen = new Set();
-    for (const one of rows) {
-      one.text ||= `${one.row.textContent} ${one.row.dataset.server}`.toLowerCase();
-      const shown =
-        (!verdict || one.row.dataset.verdict === verdict) && wanted.every((word) => one.text.includes(word));
-      one.row.hidden = !shown;
-      if (shown) seen.add(one.row.dataset.server);
+    let shown = 0;
+    for (const [name, one] of servers) {
+      one.words ||= [name, ...one.rows.map((row) => row.textContent)].join(" ").toLowerCase();
+      const fits = (!verdict || one.verdict === verdict) && wanted.every((word) => one.words.includes(word));
+      for (const row of one.rows) row.hidden = !fits;
+      shown += fits;
     }
-    const total = bar.dataset.servers;
-    told.textContent = wanted.length || verdict ? `${seen.size} of ${total} servers` : `${total} servers`;
+    told.textContent = wanted.length || verdict ? `${shown} of ${servers.size} servers` : `${servers.size} servers`;
     for (const tile of tiles) tile.setAttribute("aria-pressed", String(tile.dataset.verdict === verdict));
     for (const section of all(document, "section[data-count]")) {
       const count = all(section, "tbody tr[data-server]:not([hidden])").length;

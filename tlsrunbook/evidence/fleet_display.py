@@ -5,6 +5,7 @@ It reads in JupyterLab, in a saved file without a kernel, in an HTML export, and
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -12,18 +13,20 @@ from typing import Any
 
 from tlsrunbook.evidence.fleet_model import Fleet, Verdict
 from tlsrunbook.evidence.fleet_overview import in_words, overview, renewal_time
-from tlsrunbook.evidence.fleet_table import VERDICTS, Cell, FleetTable, Row
+from tlsrunbook.evidence.fleet_table import VERDICTS, Cell, FleetTable, Row, words_of
 from tlsrunbook.evidence.fleet_tables import counted, tables
 from tlsrunbook.evidence.fleet_timeline import lane_grid
 
 _STYLE = """
 .tlsrunbook-fleet { font-size: 12.5px; line-height: 1.4; overflow-wrap: break-word; }
 .tlsrunbook-fleet table { border-collapse: collapse; width: 100%; font-size: 12px; margin: 0; table-layout: auto; }
-.tlsrunbook-fleet th, .tlsrunbook-fleet td { text-align: left; vertical-align: top; padding: 2px 8px 2px 0;
+.tlsrunbook-fleet.tlsrunbook-fleet th, .tlsrunbook-fleet.tlsrunbook-fleet td { text-align: left;
+  vertical-align: top; padding: 2px 8px 2px 0;
   border-bottom: 1px solid #8884; background: none; white-space: normal; }
-.tlsrunbook-fleet small { display: block; opacity: .75; font-size: 11px; }
+.tlsrunbook-fleet small { opacity: .75; font-size: 11px; }
 .tlsrunbook-fleet code { font-size: 11px; overflow-wrap: anywhere; white-space: normal; background: none; }
-.tlsrunbook-fleet .t { white-space: nowrap; } .tlsrunbook-fleet h4 { margin: 14px 0 2px; font-size: 14px; }
+.tlsrunbook-fleet.tlsrunbook-fleet .t { white-space: nowrap; }
+.tlsrunbook-fleet h4 { margin: 14px 0 2px; font-size: 14px; }
 .tlsrunbook-fleet svg { display: block; max-width: 100%; height: auto; }
 .tlsrunbook-fleet .ok { color: #2e8b57; } .tlsrunbook-fleet .wait { color: #b7791f; }
 .tlsrunbook-fleet .bad { color: #cf3b3b; } .tlsrunbook-fleet .odd { color: #9b4dca; }
@@ -36,7 +39,7 @@ class View:
     """What of the fleet is shown, and in which order.
 
     Args:
-        words: All of them have to be in a row; empty for every row.
+        words: Only servers of which the tables say all of them, in any case and order; empty for all.
         verdict: Only servers that stand so; empty for all.
         table: Id of the only table; empty for all.
         sort: Head of a column that the tables which have it are sorted by; empty: as they are best read.
@@ -49,10 +52,15 @@ class View:
     sort: str = ""
     descending: bool = False
 
-    def rows(self, one: FleetTable) -> tuple[Row, ...]:
-        """Give the rows of a table that are shown."""
-        rows = one.matching(self.words, self.verdict)
-        return one.sorted_by(self.sort, rows, descending=self.descending) if self.sort in one.heads else rows
+    def fits(self, row: Row, words: Mapping[str, str]) -> bool:
+        """Whether a row is about a server that is asked for.
+
+        Args:
+            words: See :func:`~tlsrunbook.evidence.fleet_table.words_of`.
+        """
+        if self.verdict and row.verdict != self.verdict:
+            return False
+        return all(word in words[row.server] for word in self.words.casefold().split())
 
     @property
     def narrows(self) -> bool:
@@ -77,11 +85,24 @@ class FleetShown:
         """The tables with all their rows."""
         return tables(self.fleet)
 
+    @cached_property
+    def words(self) -> dict[str, str]:
+        """What a filter looks in, by server."""
+        return words_of(self.tables)
+
     def seen(self, view: View) -> FleetShown:
         """Give the same fleet seen in another way."""
         other = FleetShown(self.fleet, view)
-        other.__dict__["tables"] = self.tables
+        other.__dict__ |= {"tables": self.tables, "words": self.words}
         return other
+
+    def rows(self, one: FleetTable) -> tuple[Row, ...]:
+        """Give the rows of a table that are shown."""
+        rows = tuple(row for row in one.rows if self.view.fits(row, self.words))
+        return one.sorted_by(self.view.sort, rows, descending=self.view.descending) if self._sorts(one) else rows
+
+    def _sorts(self, one: FleetTable) -> bool:
+        return self.view.sort in one.heads
 
     def __repr__(self) -> str:
         return "\n".join(self._text())
@@ -100,7 +121,7 @@ class FleetShown:
         return f'<div class="tlsrunbook-fleet"><style>{_STYLE}</style>{grid}{_notes(self.fleet)}{parts}</div>'
 
     def _section(self, one: FleetTable) -> str:
-        rows = self.view.rows(one)
+        rows = self.rows(one)
         count = f"{len(rows)} of {len(one.rows)}" if self.view.narrows else str(len(rows))
         head = f"<h4>{escape(one.title)} ({count})</h4>"
         lead = f'<p class="quiet" style="margin:0 0 4px">{escape(one.lead)}</p>'
@@ -114,8 +135,11 @@ class FleetShown:
     def _text(self) -> list[str]:
         lines = [summary(self.fleet)]
         for one in self._chosen():
-            rows = self.view.rows(one)
+            rows = self.rows(one)
             lines += ["", f"{one.title} ({len(rows)} of {len(one.rows)})"]
+            if one.folded and not self.view.narrows:
+                lines.append("  too many to list here: see the page, or choose this table")
+                continue
             heads = [at for at, head in enumerate(one.heads) if head != one.pictured]
             lines += ["  " + " | ".join(_line(row.cells[at]) for at in heads) for row in rows]
             lines += [] if rows else [f"  {one.empty if not one.rows else 'nothing here fits the filter'}"]
@@ -188,7 +212,8 @@ def _cell(cell: Cell) -> str:
     elif cell.strong:
         text = f"<strong>{text}</strong>"
     elif cell.kind:
-        text = f'<span class="{cell.kind}">{text}</span>'
-    more = f"<small>{escape(cell.more)}</small>" if cell.more else ""
+        # Sign and word stay together where no style sheet says so.
+        text = f'<span class="{cell.kind}">{text.replace(" ", "&nbsp;", 1)}</span>'
+    more = f"<br><small>{escape(cell.more)}</small>" if cell.more else ""
     mark = ' class="t"' if cell.kind or cell.tight or cell.strong else ""
     return f"<td{mark}>{text}{more}</td>"

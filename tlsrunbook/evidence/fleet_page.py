@@ -15,6 +15,13 @@ from tlsrunbook.evidence.fleet_tables import counted, tables
 from tlsrunbook.evidence.fleet_timeline import lane_grid
 from tlsrunbook.evidence.page import page, table
 
+#: What the script shows and uses: without it nothing is shown that does not work.
+_FILTER = (
+    '<div id="filter" role="search" hidden><label for="words">Filter</label>'
+    '<input id="words" type="search" autocomplete="off" placeholder="server, name, state, issuer …">'
+    '<button type="button" id="clear">Show all</button><span id="told" role="status"></span></div>'
+)
+
 
 @cache
 def _ours(name: str) -> str:
@@ -27,7 +34,7 @@ def fleet_html(fleet: Fleet) -> str:
     body = "".join(
         (
             _head(fleet, found),
-            _filter(fleet),
+            _FILTER,
             *(_section(fleet, one) for one in found),
             _elsewhere(fleet),
         )
@@ -58,16 +65,6 @@ def _tile(verdict: Verdict, number: int) -> str:
     return (
         f'<span class="status tile {kind}" data-verdict="{verdict.value}">'
         f'<span aria-hidden="true">{sign}</span> {number} {verdict.value}</span>'
-    )
-
-
-def _filter(fleet: Fleet) -> str:
-    """Give what the script shows and uses; without it nothing is shown that does not work."""
-    return (
-        f'<div id="filter" role="search" hidden data-servers="{len(fleet.servers)}">'
-        '<label for="words">Filter</label><input id="words" type="search" autocomplete="off" '
-        'placeholder="server, name, state, issuer …">'
-        '<button type="button" id="clear">Show all</button><span id="told" role="status"></span></div>'
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tlsrunbook.evidence.fleet_model import Verdict
@@ -75,8 +76,8 @@ class Row:
 
     @property
     def text(self) -> str:
-        """All of it that people read, in small letters: what a filter looks in."""
-        return " ".join(f"{cell.text} {cell.more}" for cell in self.cells).casefold() + f" {self.server}".casefold()
+        """All of it that people read, in small letters."""
+        return " ".join(f"{cell.text} {cell.more}" for cell in self.cells).casefold()
 
 
 @dataclass(frozen=True)
@@ -105,21 +106,16 @@ class FleetTable:
     pictured: str = ""
     folded: bool = False
 
-    def matching(self, words: str, verdict: str = "") -> tuple[Row, ...]:
-        """Give the rows that have all of these words somewhere.
-
-        Args:
-            words: Any case, in any order.
-            verdict: Only servers that stand so; empty for all.
-        """
-        wanted = words.casefold().split()
-        return tuple(
-            row
-            for row in self.rows
-            if (not verdict or row.verdict == verdict) and all(word in row.text for word in wanted)
-        )
-
     def sorted_by(self, head: str, rows: tuple[Row, ...], *, descending: bool = False) -> tuple[Row, ...]:
         """Give rows by one column; rows that are equal in it stay in their order."""
         at = self.heads.index(head)
         return tuple(sorted(rows, key=lambda row: row.cells[at].key, reverse=descending))
+
+
+def words_of(found: Iterable[FleetTable]) -> dict[str, str]:
+    """Give by ``site / server`` all that any table says of it, in small letters: what a filter looks in."""
+    texts: dict[str, list[str]] = {}
+    for one in found:
+        for row in one.rows:
+            texts.setdefault(row.server, [row.server.casefold()]).append(row.text)
+    return {server: " ".join(own) for server, own in texts.items()}

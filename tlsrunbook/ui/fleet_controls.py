@@ -29,7 +29,7 @@ class FleetControls(widgets.VBox):  # type: ignore[misc]
         self.words = widgets.Text(
             description="Filter",
             placeholder="server, name, state, issuer …",
-            tooltip="Rows that have all of these words; press Enter",
+            tooltip="Servers of which the tables say all of these words; press Enter",
             continuous_update=False,
             style=_LABEL,
         )
