@@ -9,7 +9,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from tlsrunbook.evidence.display import Shown
-from tlsrunbook.ui.copying import copy_button
+from tlsrunbook.ui.copying import copy_of
 from tlsrunbook.ui.extras import CardContext, extra_of
 from tlsrunbook.ui.model import Button, Face
 from tlsrunbook.ui.page import CardShown, Still, badge
@@ -86,13 +86,13 @@ class Card(widgets.VBox):  # type: ignore[misc]
             paragraph(face.because)
             + paragraph(face.todo, "What to do:")
             + paragraph(face.approval, "Approval:")
-            + (paragraph(way_back.record.summary + asked(way_back), "Go back?", "alert") if way_back else "")
+            + (paragraph(asked(way_back), "Go back?", "alert") if way_back else "")
         )
         self.layout.border_left = _FRAME["border_left"].format(colour=face.colour)
         self.commands.value = commands(face)
         for button, has in ((self.plan, face.plan), (self.apply, face.apply), (self.undo, face.undo)):
             _set(button, has, busy=busy)
-        self.asking.layout.display = "flex" if way_back else "none"
+        self.asking.layout.display, self.buttons.layout.display = ("flex", "none") if way_back else ("none", "flex")
         self.back.disabled = self.keep.disabled = busy
         key = (context.change, context.server.name, face.state, len(context.records))
         if key != self._drawn:
@@ -132,18 +132,18 @@ def asked(way_back: Shown) -> str:
     record = way_back.record
     targets = [change["target"] for item in record.plan.get("items", ()) for change in item["changes"]]
     listed = ", ".join(dict.fromkeys(targets))
-    text = f" It is about everything that the change {record.change} did on {record.server}, and closes it."
-    return f"{text} Put back would be: {listed}. The list below shows before and after." if listed else text
+    text = f"This is about everything that the change {record.change} did on {record.server}, and closes the change."
+    return f"{text} It puts back: {listed}. Before and after stand below." if listed else text
 
 
 def commands(face: Face) -> str:
     """Give the PowerShell text of the plan with a button that copies it; empty where there is none."""
     if not face.commands:
         return ""
-    text = html.escape("\n".join(face.commands))
-    button = copy_button("Copy", f"Copy the PowerShell text of step {face.number}")
+    text = "\n".join(face.commands)
+    button = copy_of("Copy the PowerShell", f"Copy the PowerShell text of step {face.number}", text)
     summary = f"<summary>PowerShell that <em>{html.escape(face.apply.label)}</em> sends</summary>"
-    return f'<details style="{_TEXT}">{summary}{button}<pre style="{_CODE}">{text}</pre></details>'
+    return f'<details style="{_TEXT}">{summary}<pre style="{_CODE}">{html.escape(text)}</pre></details>{button}'
 
 
 def _set(button: widgets.Button, has: Button, *, busy: bool) -> None:

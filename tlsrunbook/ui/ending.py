@@ -40,25 +40,24 @@ class Ending:
             self._book.begin("Finishing", self._finish, self._place.controls.tell)
 
     def _finish(self, _tell: Tell) -> None:
-        if self._book.bench.finish() is None:
-            return
-        for place in self._book.cards.values():
-            if place.controls.static:
-                place.replace(place.controls.summary())
-        self._book.cards.clear()
+        if self._book.bench.finish() is not None and self._place:
+            self.draw(busy=True)
+            still = Still("This session was finished. To go on, run all cells again.")
+            self._book.take_away(still)
+            self._place.replace(still)
 
     def draw(self, *, busy: bool) -> None:
         """Show the newest session if nothing was done since, else that there is something to finish."""
         if self._place is None:
             return
         session, left = self._book.bench.newest_session()
-        self._place.controls.button.disabled = busy or not left
         if session is not None and not left:
             self._place.put(Closed(session, str(self._book.bench.runs), self._records(session)))
         elif left:
-            self._place.put(Still(f"{left} piece(s) of work belong to no finished session yet."))
+            self._place.put(Still(f"Not finished yet: {left} attempt(s) on record belong to no finished session."))
         else:
             self._place.put(Still("Nothing was done yet."))
+        self._place.controls.button.disabled = busy or not left
 
     def freeze(self) -> None:
         """Let it not be pressed."""

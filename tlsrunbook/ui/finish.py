@@ -22,7 +22,7 @@ class FinishCard(widgets.VBox):  # type: ignore[misc]
             description="Finish",
             tooltip="Close the session: write down what was done, to be archived with this notebook and sealed",
             button_style="primary",
-            layout={"width": "auto", "min_width": "8em"},
+            layout={"width": "max-content", "min_width": "8em"},
         )
         self.button.add_class("tlsrunbook-finish")
         self.button.on_click(lambda _: act())

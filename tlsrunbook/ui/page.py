@@ -11,6 +11,8 @@ from tlsrunbook.evidence.display import Shown
 from tlsrunbook.evidence.record import MEDIA_TYPE
 from tlsrunbook.ui.model import Face
 
+#: Name of what going back would do, or did.
+WAY_BACK = "way back"
 _LINE = "margin:2px 0;overflow-wrap:anywhere"
 
 
@@ -32,17 +34,21 @@ class CardShown:
 
     def __repr__(self) -> str:
         parts = [self._head(), *(f"  {line}" for line in self._lines())]
-        parts += [repr(self.shown)] if self.shown else []
-        parts += [_bundle(one).get("text/plain", "") for one in self.beside.values()]
+        parts += [_bundle(one).get("text/plain", "") for one in self._parts()]
         return "\n".join(filter(None, parts))
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         del include, exclude
         bundle: dict[str, Any] = {"text/html": self._html(), "text/plain": repr(self)}
-        for one in (self.shown, *self.beside.values()):
-            own = _bundle(one) if one is not None else {}
-            bundle |= {kind: data for kind, data in own.items() if kind not in bundle}
+        for one in self._parts():
+            bundle |= {kind: data for kind, data in _bundle(one).items() if kind not in bundle}
         return bundle
+
+    def _parts(self) -> list[object]:
+        """Give what is shown below the state: the way back first, while that is what is asked about."""
+        beside = dict(self.beside)
+        first = beside.pop(WAY_BACK, None)
+        return [one for one in (first, self.shown, *beside.values()) if one is not None]
 
     def _head(self) -> str:
         face = self.face
@@ -56,11 +62,8 @@ class CardShown:
         lines = "".join(f'<p style="{_LINE}">{escape(line)}</p>' for line in self._lines())
         where = f"step {face.number}, {face.title}, on {self.server}"
         head = f'<p style="{_LINE};opacity:.75">{badge(face)} {escape(where)}</p>'
-        record = _bundle(self.shown)["text/html"] if self.shown else ""
-        beside = "".join(
-            f'<div style="margin:8px 0 0 0">{_bundle(one).get("text/html", "")}</div>' for one in self.beside.values()
-        )
-        return f"<div>{head}{lines}{record}{beside}</div>"
+        parts = [f'<div style="margin:0 0 8px 0">{_bundle(one).get("text/html", "")}</div>' for one in self._parts()]
+        return f"<div>{head}{lines}{''.join(parts)}</div>"
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,4 +100,4 @@ def shown_of(face: Face, folder: str) -> Shown | None:
     return Shown(face.record, face.title, folder) if face.record else None
 
 
-__all__ = ["MEDIA_TYPE", "CardShown", "Still", "badge", "shown_of"]
+__all__ = ["MEDIA_TYPE", "WAY_BACK", "CardShown", "Still", "badge", "shown_of"]

@@ -17,7 +17,7 @@ from tlsrunbook.ui.ending import Ending
 from tlsrunbook.ui.extras import CardContext
 from tlsrunbook.ui.known import Known, KnownShown
 from tlsrunbook.ui.model import Position, face
-from tlsrunbook.ui.page import CardShown, Still, shown_of
+from tlsrunbook.ui.page import WAY_BACK, CardShown, Still, shown_of
 from tlsrunbook.ui.pages import when_opened
 from tlsrunbook.ui.place import Place
 from tlsrunbook.ui.progress import Tell
@@ -148,7 +148,7 @@ class Runbook:
     def _ask_back(self, step: str, tell: Tell) -> None:
         self._way_back = None
         shown = self.bench.undo(step, None, tell)
-        self._beside.setdefault(step, {})["way back"] = shown
+        self._beside.setdefault(step, {})[WAY_BACK] = shown
         if shown.record.status.value == "planned":
             self._way_back = (step, shown)
 
@@ -157,7 +157,7 @@ class Runbook:
         if asked is None or asked[0] != step:
             raise UsageError("what going back would do was not shown yet", todo="press Undo first")
         read = asked[1].record.plan_digest
-        self._beside.setdefault(step, {})["way back"] = self.bench.undo(step, read, tell)
+        self._beside.setdefault(step, {})[WAY_BACK] = self.bench.undo(step, read, tell)
 
     def _choose(self, server: str) -> None:
         if not server or server == self.bench.server or self.works.busy:
@@ -214,8 +214,8 @@ class Runbook:
                     self.chooser.controls.tell(str(error), "alert")
                 return
             if self.chooser:
-                self.chooser.controls.draw(now, busy=self.works.busy)
                 self.chooser.put(self._known(now))
+                self.chooser.controls.draw(now, busy=self.works.busy)
             for step, place in self.cards.items():
                 self._draw(step, place, now)
             self._ending.draw(busy=self.works.busy)
@@ -229,9 +229,9 @@ class Runbook:
         folder = self.bench.folder_of(shows.record) if shows.record else ""
         static = CardShown(shows, now.server, shown_of(shows, folder), dict(self._beside.get(step, {})))
         back = self._way_back[1] if self._way_back and self._way_back[0] == step else None
+        place.put(static)  # before the controls say so: whoever saves then saves it
         place.controls.static = static
         place.controls.draw(shows, self._context(step, now, shows.state.value), busy=self.works.busy, way_back=back)
-        place.put(static)
 
     def _context(self, step: str, now: Position, state: str) -> CardContext:
         site = self.bench.site
@@ -265,6 +265,13 @@ class Runbook:
         )
         notes = (f"Change {now.change} on {now.server}.",) if now and now.change else ()
         return KnownShown(site.name, rows, self.bench.now(), now.server if now else "", notes)
+
+    def take_away(self, instead: object) -> None:
+        """Put something in place of all controls: nothing of the page needs a kernel any more."""
+        places: list[Place[Any]] = [*self.cards.values(), *([self.chooser] if self.chooser else [])]
+        for place in places:
+            place.replace(instead)
+        self.cards, self.chooser = {}, None
 
     def _freeze(self) -> None:
         for place in self.cards.values():

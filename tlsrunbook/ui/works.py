@@ -14,7 +14,7 @@ from tlsrunbook.ui.progress import Progress, Tell
 
 _LOG = logging.getLogger(__name__)
 #: How often what goes on is shown, in seconds.
-TICK = 1.0
+TICK = 0.5
 
 
 @dataclass
