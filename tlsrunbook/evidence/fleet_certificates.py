@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -15,8 +16,10 @@ from tlsrunbook.exchange.state import ExchangeCertificate
 from tlsrunbook.plan.target import chosen_certificate
 from tlsrunbook.policy.certificate_rules import lifetime_limit
 from tlsrunbook.policy.followers import label_of
-from tlsrunbook.policy.tls_names import certificates_named, common_name_in
+from tlsrunbook.policy.tls_names import certificates_named
 from tlsrunbook.site import FolderAuthoritySettings, Server, Site
+
+_COMMON_NAME = re.compile(r'(?:^|[,+]\s*)CN=("[^"]*"|[^,+]*)', re.IGNORECASE)
 
 
 def held_certificates(site: Site, server: Server, found: OnRecord, at: datetime) -> tuple[Held, ...]:
@@ -78,7 +81,7 @@ def _listed(
         where=where,
         thumbprint=one.thumbprint,
         title=next(iter(one.names), "") or one.subject or one.thumbprint,
-        issuer="" if one.pending else common_name_in(f"<I><S>{one.issuer}") or one.issuer,
+        issuer="" if one.pending else common_name(one.issuer),
         begins=one.not_before,
         ends=None if one.pending else one.not_after,
         self_signed=one.self_signed,
@@ -93,12 +96,11 @@ def _presented(
 ) -> Held:
     """Give a certificate that was on the wire and is not listed by the server: gone since, or another device's."""
     facts = next((one for one in found.presented if one.thumbprint == thumbprint), None)
-    issuer = str(row.get("issuer", ""))
     return Held(
         where=Where.ON_WIRE,
         thumbprint=thumbprint,
         title=facts.title if facts else thumbprint,
-        issuer=common_name_in(f"<I><S>{issuer}") or issuer,
+        issuer=common_name(str(row.get("issuer", ""))),
         begins=facts.not_before if facts else None,
         ends=moment(row.get("valid until")),
         self_signed=facts.self_signed if facts else None,
@@ -106,6 +108,12 @@ def _presented(
         for_fqdn=True,
         limit=lifetime_limit(facts.not_before) if facts and not facts.self_signed else None,
     )
+
+
+def common_name(subject: str) -> str:
+    """Give the common name of a subject or issuer, as it is spelled there; all of it when it has none."""
+    found = _COMMON_NAME.search(subject)
+    return found.group(1).strip().strip('"') if found else subject
 
 
 def open_requests(site: Site, found: OnRecord) -> tuple[OpenRequest, ...]:

@@ -54,12 +54,12 @@ def _bar(one: Held, scale: Scale, renew_before: timedelta) -> str:
     if one.ends is None:
         begin = scale.x(one.begins or scale.at)
         return (
-            f'<line x1="{min(begin, scale.x(scale.at) - 6)}" x2="{scale.x(scale.at)}" y1="7" y2="7" stroke="{PLAN}" '
+            f'<line x1="{min(begin, scale.x(scale.at) - 6)}" x2="{scale.x(scale.at)}" y1="13" y2="13" stroke="{PLAN}" '
             'stroke-width="3" stroke-dasharray="4 2"/>'
         )
     fill = colour(one, scale.at, renew_before)
     x, end = scale.x(one.begins or scale.first), scale.x(one.ends)
-    y, height = (2, 10) if one.for_fqdn else (14, 3) if not one.self_signed else (18, 2)
+    y, height = (1, 9) if one.for_fqdn else (16, 3) if not one.self_signed else (20, 2)
     style = f'fill="{fill}"'
     if one.for_fqdn and one.where is not Where.ON_WIRE:
         style = f'fill="none" stroke="{fill}" stroke-width="1.5"'

@@ -41,8 +41,10 @@ def _reasons(server: FleetServer, at: datetime) -> Iterator[tuple[Verdict, str, 
     yield from _steps(server, at)
     yield from _certificates(server, at)
     yield from _unknowns(server)
-    for one in server.stale[:1]:
-        more = f" (and {len(server.stale) - 1} more)" if len(server.stale) > 1 else ""
+    # An open change has not come to the connectors yet; only what is gone or over is trouble already.
+    stale = [one for one in server.stale if not server.open or one.kind in ("gone", "expired")]
+    for one in stale[:1]:
+        more = f" (and {len(stale) - 1} more)" if len(stale) > 1 else ""
         yield Verdict.STALE, f"{one.connector} {one.what}{more}", "run activate and connectors"
     for endpoint in server.endpoints:
         if endpoint.ok is False and not endpoint.outdated:
