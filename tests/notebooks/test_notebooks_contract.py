@@ -77,6 +77,19 @@ def test_the_fleet_is_opened_and_shown_and_nothing_else() -> None:
     assert [line.split(":")[0] for line in sources["parameters"].splitlines()] == ["site", "runs"]
 
 
+def test_the_runbook_is_one_card_per_step_and_nothing_else() -> None:
+    sources = {cell["id"]: "".join(cell["source"]) for cell in code(load(FOLDER / "runbook.ipynb"))}
+    assert sources["open"] == (
+        "from tlsrunbook import open_runbook\n\nrunbook = open_runbook(site, server, runs, change)\nrunbook"
+    )
+    assert {step: sources[step] for step in ("finish", *(step.id for step in STEPS))} == {
+        name: f"runbook.{name}()" for name in ("finish", *(step.id for step in STEPS))
+    }
+    assert tuple(line.split(":")[0] for line in sources["parameters"].splitlines()) == tuple(
+        name for name in PARAMETERS if name != "mode"
+    )
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_cells_are_named_tagged_and_in_order(path: Path) -> None:
     notebook = load(path)

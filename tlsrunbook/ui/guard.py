@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 #: A click so soon after the end of what the click before it began is that click's second half.
@@ -52,10 +51,7 @@ class Guard:
         with self._lock:
             self._what, self._ended = "", self.monotonic()
 
-    @contextmanager
-    def ending(self) -> Iterator[None]:
-        """End when the block ends, however it ends."""
-        try:
-            yield
-        finally:
-            self.end()
+    def forget(self) -> None:
+        """Say that something else was pressed since: the next click is no second half."""
+        with self._lock:
+            self._last = ""

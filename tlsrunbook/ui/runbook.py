@@ -133,6 +133,7 @@ class Runbook:
         """
         if action == "keep":
             self._way_back = None
+            self.works.guard.forget()
             self.refresh()
             return
         card = self.cards[step].controls

@@ -13,7 +13,7 @@ EVERY = 3.0
 
 
 def watch(owner: Any, stamp: Callable[[Any], object], changed: Callable[[Any], None]) -> threading.Event:
-    """Call ``changed(owner)`` when ``stamp(owner)`` gives another value than before, until the owner is gone.
+    """Call ``changed(owner)`` when ``stamp(owner)`` gives another value than before, and once soon, until it is gone.
 
     Args:
         owner: Not kept alive by this.
@@ -39,7 +39,7 @@ def _watch(
         now = before
         with contextlib.suppress(Exception):  # whoever presses a button is told
             now = stamp(owner)
-        if before is not None and now != before:
+        if now != before:  # so the first time, too: something may have happened since the page was drawn
             changed(owner)
         before = now
         del owner
