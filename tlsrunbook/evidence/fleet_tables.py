@@ -162,7 +162,7 @@ def request_table(fleet: Fleet) -> FleetTable:
         "Requests that waited on their server when it was read last, and since when the authority has the CSR.",
         (*_head(fleet), "names", "waits", "at the authority since", "authority", "receipt", "change"),
         tuple(_request_row(fleet, server, request) for server, request in found),
-        "no request waits",
+        _none_on(fleet, "no request waits"),
     )
 
 
@@ -187,8 +187,18 @@ def stale_table(fleet: Fleet) -> FleetTable:
         "As each server was read last: the name leads to no certificate, to one that is over, or to an older one.",
         (*_head(fleet), "connector", "is", "it names", "what that means", "read"),
         tuple(_stale_row(fleet, server, one) for server, one in found),
-        "none: every connector that was read names a certificate that is there, valid, and the newest for its names",
+        _none_on(fleet, "none"),
     )
+
+
+def _none_on(fleet: Fleet, none: str) -> str:
+    """Say that there is none, and of how many servers that is known."""
+    read = sum(1 for server in fleet.servers if server.read_at is not None)
+    unread = len(fleet.servers) - read
+    if not read:
+        return "not known: no server was read yet"
+    rest = f"; {unread} {'was' if unread == 1 else 'were'} never read" if unread else ""
+    return f"{none}, on {read} server{'s' if read != 1 else ''} that {'were' if read != 1 else 'was'} read{rest}"
 
 
 def _stale_row(fleet: Fleet, server: FleetServer, one: StaleName) -> Row:
