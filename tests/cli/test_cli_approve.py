@@ -124,10 +124,14 @@ def test_whoever_runs_the_notebooks_by_hand_cannot_approve_them_with_their_own_k
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TLSRUNBOOK_CONFIG_DIR", str(desk.folder / "alice"))
-    change = open_run(desk.site, "EDGE1", desk.folder / "runs").step("confirm").record.change
+    run = open_run(desk.site, "EDGE1", desk.folder / "runs")
+    change = run.step("confirm").record.change
+    run.close()
     done = desk.call("approve", change, "--yes", "--site", str(desk.site), who="alice")
     assert done.returncode == 0, "nothing to approve: confirm changes nothing"
-    open_run(desk.site, "EDGE1", desk.folder / "runs", change).step("request")
+    run = open_run(desk.site, "EDGE1", desk.folder / "runs", change)
+    run.step("request")
+    run.close()
     (desk.folder / "runs" / "london" / change / "plans" / "1" / "plan.json").unlink()
     done = desk.call("approve", change, "--yes", "--site", str(desk.site), who="alice")
     assert done.returncode == 2
@@ -176,3 +180,15 @@ def test_stock_papermill_is_held_to_it_too(desk: Desk) -> None:
     record = json.loads(path.read_bytes())
     assert (record["status"], [c for c in record["commands"] if c["changes"]]) == ("blocked", [])
     assert "has no approval" in record["summary"]
+
+
+def test_only_the_plan_that_was_read_is_approved(desk: Desk) -> None:
+    assert desk.call("run", str(desk.site), "--plan", "confirm", "request").returncode == 0
+    digest = json.loads((desk.folder / "runs" / "london" / desk.change / "plans" / "1" / "plan.json").read_bytes())[
+        "digest"
+    ]
+    done = desk.call("approve", desk.change, "--yes", "--digest", "0" * 64, who="alice")
+    assert done.returncode == 2
+    assert "not the one that was read" in done.stderr
+    assert not list((desk.folder / "runs" / "london" / desk.change).glob("approvals/*"))
+    assert desk.call("approve", desk.change, "--yes", "--digest", digest, who="alice").returncode == 0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tlsrunbook.evidence.record import Record, SentCommand, Status
 from tlsrunbook.evidence.standing import State, standing
 from tlsrunbook.run.approving import ApprovalStanding
-from tlsrunbook.steps.base import NOT_AS_READ
+from tlsrunbook.steps.base import NOT_AS_READ, WAIT
 from tlsrunbook.steps.registry import STEP_IDS, STEPS, step_of
 from tlsrunbook.ui.model import WORDS, Face, Position, face, may
 
@@ -107,6 +107,8 @@ def test_a_waiting_step_asks_again_without_a_plan() -> None:
     shown = of("install", record("install", Status.WAITING))
     assert (shown.state, shown.apply.label, enabled(shown)) == (State.WAITING, "Look for the answer", ["plan", "apply"])
     assert (shown.because, shown.todo) == ("install is waiting", "do this")
+    told = of("install", record("install", Status.WAITING, todo=f"not that file; then {WAIT}"))
+    assert told.todo.startswith("not that file; then when the CA has answered, give its answer on the card")
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.UNKNOWN, Status.BLOCKED])

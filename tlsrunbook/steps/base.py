@@ -19,6 +19,9 @@ from tlsrunbook.policy.untold import untold_findings
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Verdict, Wanted
 from tlsrunbook.steps.observe import ask, observe_server
 
+#: What to do while the CA has not answered.
+WAIT = "run the same change again when the CA has answered"
+
 #: Rule of the finding that a plan is no more the one that was read.
 NOT_AS_READ = "not-as-read"
 
@@ -192,7 +195,7 @@ def _planned(plan: Plan, errors: tuple[Finding, ...]) -> str:
 def _waiting(here: StepResult, waiting_for: str) -> StepResult:
     if here.decision and here.decision.todo:
         return replace(here, status=Status.WAITING, summary=f"waiting for {waiting_for}", todo=here.decision.todo)
-    todo = "run the same change again when the CA has answered"
+    todo = WAIT
     warnings = here.decision.of(Severity.WARNING) if here.decision else ()
     instead = [finding for finding in warnings if finding.rule == "passed-over"]
     if instead:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tlsrunbook.adapters.authority_folder import FolderAuthority
@@ -48,7 +49,14 @@ def extra(context: CardContext) -> ipywidgets.Widget | None:
         layout={"width": "max-content"},
     )
     upload.observe(lambda change: _given(context, upload, change["new"]), "value")
-    return ipywidgets.VBox([ipywidgets.Label(_HINT.format(server=context.server.name)), upload])
+    return ipywidgets.VBox(
+        [
+            ipywidgets.HTML(
+                f"<p style='margin:2px 0;line-height:1.4'>{escape(_HINT.format(server=context.server.name))}</p>"
+            ),
+            upload,
+        ]
+    )
 
 
 def takes_upload(context: CardContext) -> bool:

@@ -9,11 +9,16 @@ from tlsrunbook.evidence.display import planned_text
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.evidence.standing import State, StepStanding
 from tlsrunbook.run.approving import ApprovalStanding
-from tlsrunbook.steps.base import NOT_AS_READ, Step
+from tlsrunbook.steps.base import NOT_AS_READ, WAIT, Step
 from tlsrunbook.steps.registry import step_of
 
 #: Rules that block a plan which is itself as it should be: it is on the card, and may be applied from there.
 _PLAN_STANDS = frozenset({NOT_AS_READ, "not-approved", "not-as-approved"})
+
+#: What to do on a card while the CA has not answered.
+_LOOK = (
+    "when the CA has answered, give its answer on the card of step 3 or put it into the inbox, then look for it here"
+)
 
 #: A sign and a word per state, so that colour is never the only sign.
 WORDS: Mapping[State, tuple[str, str]] = {
@@ -163,7 +168,7 @@ def face(step: Step, position: Position) -> Face:
         title=step.title,
         state=State.LOCKED if position.closed else state,
         because=stopped or _because(standing, state, read),
-        todo=newest.todo if newest and standing.open and not stopped else "",
+        todo=newest.todo.replace(WAIT, _LOOK) if newest and standing.open and not stopped else "",
         approval=_approval(approval, position.change) if read else "",
         record=newest,
         read=read.plan_digest if read else None,
