@@ -55,9 +55,14 @@ class TlsRunbookError(Exception):
         advice = f" -> {self.todo}" if self.todo else ""
         return f"{place}{self.what}{advice}"
 
+    def lines(self) -> list[str]:
+        """Give it for people: title, where, what to do."""
+        more = {"Where": self.where, "What to do": self.todo}
+        return [f"✗ {type(self).__name__}: {self.what}", *(f"  {head}: {text}" for head, text in more.items() if text)]
+
     def _render_traceback_(self) -> list[str]:
         # IPython shows this instead of a wall of frames; a frame's locals may hold what must not be shown.
-        return [f"{type(self).__name__}: {self}"]
+        return self.lines()
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.__dict__.copy()))
@@ -94,6 +99,10 @@ class SiteFileError(UsageError):
 
     def __str__(self) -> str:
         return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
+
+    def lines(self) -> list[str]:
+        """Give it for people, with every problem."""
+        return [*super().lines(), *(f"  {problem}" for problem in self.problems)]
 
 
 class CredentialError(UsageError):
@@ -216,22 +225,26 @@ class WorkerLost(TlsRunbookError):
 class StepStopped(TlsRunbookError):
     """A step ended in a status that must stop what comes after it.
 
-    The record is already written and shown when this is raised. IPython shows :meth:`_render_traceback_` instead of a
-    traceback: title, what was seen, what to do.
+    The record is already written and shown when this is raised. IPython shows :meth:`lines` instead of a traceback.
+
+    Args:
+        what: What was seen.
+        status: The step's status.
+        title: What people call the step, and where it ran; empty: ``where`` stands for it.
     """
 
     code = "step-stopped"
 
-    def __init__(self, what: str, *, status: str, where: str = "", todo: str = "") -> None:
+    def __init__(self, what: str, *, status: str, where: str = "", todo: str = "", title: str = "") -> None:
         super().__init__(what, where=where, todo=todo)
         self.status = status
+        self.title = title
         self.exit_code = EXIT_CODES.get(status, 1)
 
-    def _render_traceback_(self) -> list[str]:
-        lines = [f"{self.where}: {self.status}", f"  {self.what}"]
-        if self.todo:
-            lines.append(f"  What to do: {self.todo}")
-        return lines
+    def lines(self) -> list[str]:
+        """Give it for people: title, what was seen, what to do."""
+        advice = [f"  What to do: {self.todo}"] if self.todo else []
+        return [f"{self.title or self.where}: {self.status}", f"  What was seen: {self.what}", *advice]
 
 
 #: Exit code of a run by the worst status in it (design, section 6).

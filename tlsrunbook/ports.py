@@ -67,6 +67,9 @@ class Resolver(Protocol):
     def exchangers(self, domain: str) -> tuple[str, ...] | None:
         """Give the MX hosts by preference; empty when there are none; None when DNS did not answer."""
 
+    def tlsa(self, owner: str) -> tuple[str, ...] | None:
+        """Give the TLSA records of ``_25._tcp.host`` as in a zone file; empty: none; None: DNS did not answer."""
+
 
 @dataclass(frozen=True)
 class Note:

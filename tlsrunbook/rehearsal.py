@@ -21,7 +21,7 @@ from tlsrunbook.run.saving import memory_of, saved_server
 from tlsrunbook.site import Server, Site, load_site
 from tlsrunbook.site.rehearsal import Door, Stage, rehearsal_text
 from tlsrunbook.steps.model import Seen
-from tlsrunbook.wiring import authority_of
+from tlsrunbook.wiring_ports import authority_of
 
 if TYPE_CHECKING:
     from tlsrunbook.lab.lab import Lab

@@ -10,19 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tlsrunbook.adapters.authority_folder import FolderAuthority
-from tlsrunbook.adapters.authority_lab import LabAuthority
-from tlsrunbook.adapters.dns import DnsResolver
 from tlsrunbook.adapters.evidence_of import store_of
 from tlsrunbook.adapters.origin import SystemClock, tool, who
 from tlsrunbook.adapters.own_key import own_keyid
-from tlsrunbook.adapters.peers import SitePeers
-from tlsrunbook.adapters.roots import trusted_roots
-from tlsrunbook.adapters.smtp import SmtpProber
-from tlsrunbook.adapters.stand_in import StandInProber
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.display import Shown
-from tlsrunbook.ports import Authority, EvidenceStore, Lease, Shell
+from tlsrunbook.ports import EvidenceStore, Lease
 from tlsrunbook.run.approvals import add_operator
 from tlsrunbook.run.check import CheckRow, Keep, check_authority, check_server
 from tlsrunbook.run.context import Run
@@ -32,20 +25,19 @@ from tlsrunbook.run.notebooks import refuse_unknown_parameters
 from tlsrunbook.run.now import ServerNow, servers_now
 from tlsrunbook.run.planning import Asked, change_servers, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
-from tlsrunbook.run.unrecorded import Unrecorded
-from tlsrunbook.site import FolderAuthoritySettings, Server, Site, load_site
-from tlsrunbook.steps.model import StepContext, Wanted
-from tlsrunbook.wiring_session import LazyShell, session_with, vault_of, winrm_shell
+from tlsrunbook.run.short_traceback import short_tracebacks
+from tlsrunbook.site import Server, Site, load_site
+from tlsrunbook.steps.model import StepContext
+from tlsrunbook.wiring_ports import authority_of, step_context
+from tlsrunbook.wiring_session import session_with, vault_of, winrm_shell
 
 if TYPE_CHECKING:
     from tlsrunbook.lab.lab import Lab
 
 MODES = ("plan", "apply")
 
-#: Names, on a worker, the outbox on the controller's computer where people find the CSRs.
-OUTBOX_VARIABLE = "TLSRUNBOOK_OUTBOX"
 
-
+@short_tracebacks()
 def open_run(
     site: str | Path,
     server: str,
@@ -80,24 +72,51 @@ def open_run(
     clock = SystemClock()
     if not change:
         change = store.open_change(one.name) or store.new_change(clock.now(), asked(loaded, one.name, mode=mode))
-    why = store.asked(change)
     refuse_strangers(change, change_servers(store, change), [one.name])
-    keyid = own_keyid() if loaded.policy.separate_approver else ""
+    return run_on(loaded, one, store, change, mode)
+
+
+def run_on(
+    site: Site,
+    server: Server,
+    store: EvidenceStore,
+    change: str,
+    mode: str,
+    *,
+    show: Callable[[Shown], None] | None = None,
+    lease: Callable[[], Lease] | None = None,
+    around: Callable[[StepContext], StepContext] | None = None,
+) -> Run:
+    """Go on with a change on a server.
+
+    Args:
+        show: Gets what a step that stops has to show; by default the notebook's output does.
+        lease: Takes the server's lease; by default in the name of a notebook.
+        around: Gives a step's context with something around its ports, such as what tells what they do.
+    """
+    keyid = own_keyid() if site.policy.separate_approver else ""
     if keyid:
-        add_operator(store, change, keyid, who(), clock.now())
+        add_operator(store, change, keyid, who(), SystemClock().now())
+    shell = session_with(site, server)
+
+    def make_context() -> StepContext:
+        context = step_context(site, server, mode, shell)
+        return around(context) if around else context
+
+    about = circumstances(site, store, change)
+    take = lease or _leases(store, server.name)
+    return Run(make_context, shell, store, change, about, show or _display, take, keep_session=keeping())
+
+
+def circumstances(site: Site, store: EvidenceStore, change: str) -> Circumstances:
+    """Give what the records of a change say besides what was done.
+
+    Raises:
+        UsageError: There is no such change.
+    """
+    why = store.asked(change)
     reasons = {key: str(why.get(key, "")) for key in ("ticket", "reason")}
-    about = Circumstances(who(), reasons, tool(), loaded.rehearsal_of)
-    shell = session_with(loaded, one)
-    return Run(
-        lambda: step_context(loaded, one, mode, shell),
-        shell,
-        store,
-        change,
-        about,
-        _display,
-        _leases(store, one.name),
-        keep_session=keeping(),
-    )
+    return Circumstances(who(), reasons, tool(), site.rehearsal_of)
 
 
 def _leases(store: EvidenceStore, server: str) -> Callable[[], Lease]:
@@ -156,33 +175,6 @@ def asked(
     }
 
 
-def step_context(site: Site, server: Server, mode: str, shell: Shell) -> StepContext:
-    """Give a context for one step: the time is now, the ports are real."""
-    clock = SystemClock()
-    wanted = Wanted(site, server, mode, clock.now(), trusted_roots(site))
-    resolver = DnsResolver(site.dns.server or None)
-    return StepContext(
-        wanted=wanted,
-        shell=shell,
-        prober=StandInProber(SmtpProber()) if site.rehearsal else SmtpProber(),
-        resolver=resolver,
-        authority=authority_of(site),
-        clock=clock,
-        workspace=Unrecorded(),
-        peers=SitePeers(lambda name: LazyShell(site, site.server(name))),
-    )
-
-
-def authority_of(site: Site) -> Authority:
-    """Give the site's authority; in a rehearsal the lab's CA, whoever the site's is."""
-    if site.rehearsal:
-        return LabAuthority(site.rehearsal.authority)
-    settings = site.authority
-    if isinstance(settings, FolderAuthoritySettings):
-        return FolderAuthority(settings.outbox, settings.inbox, shown=os.environ.get(OUTBOX_VARIABLE, ""))
-    return LabAuthority(settings.url)
-
-
 def _cells_so_far() -> list[str]:
     """Give the source of the cells that ran in this kernel; none outside of one."""
     ipython = sys.modules.get("IPython")
@@ -190,7 +182,7 @@ def _cells_so_far() -> list[str]:
     return list(shell.user_ns.get("In", ())) if shell else []
 
 
-def _display(shown: Shown) -> None:
+def _display(shown: object) -> None:
     from IPython.display import display  # noqa: PLC0415 - IPython is slow to import, and only a stop needs it
 
     display(shown)  # type: ignore[no-untyped-call]

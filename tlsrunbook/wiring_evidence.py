@@ -5,7 +5,7 @@ Only a controlling process comes here; a notebook's kernel never does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tlsrunbook.adapters.origin import SystemClock, tool, who
 from tlsrunbook.adapters.parts import sweep_dead
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.adapters.timestamp import stamp, stamped_at, timestamp_url
+from tlsrunbook.adapters.vault import ChainVault
 from tlsrunbook.errors import EvidenceError, TlsRunbookError
 from tlsrunbook.evidence import chain, dsse, rollup
 from tlsrunbook.evidence.chain import Flaw, Verdict
@@ -34,6 +35,7 @@ from tlsrunbook.evidence.statement import (
 from tlsrunbook.ports import EvidenceStore
 from tlsrunbook.run.reporting import ReportInfo, remove_live_report, write_live_report, write_report
 from tlsrunbook.run.sealing import About, SealedInfo, seal
+from tlsrunbook.site import load_site
 
 __all__ = [
     "About",
@@ -43,14 +45,20 @@ __all__ = [
     "end_live_report",
     "export_site",
     "flaw_lines",
+    "known_secrets",
     "live_report",
     "load_signer",
     "report_change",
     "seal_site",
+    "seal_work",
     "seals_of",
     "stamp_seal",
     "verify_site",
 ]
+
+
+#: A password of fewer characters is not looked for.
+_SHORTEST = 8
 
 
 def seal_site(store: EvidenceStore, signer: Signer, what: str, about: About) -> SealedInfo | None:
@@ -88,6 +96,64 @@ def stamp_seal(store: EvidenceStore, info: SealedInfo) -> str:
     except TlsRunbookError as error:
         return f"no time stamp: {error}"
     return f"time stamp by {url}"
+
+
+def seal_work(
+    store: EvidenceStore,
+    signer: Signer,
+    what: str,
+    about: About,
+    tell: Callable[[str], None],
+    *,
+    ended: str = "",
+    reports: bool = True,
+) -> tuple[SealedInfo | None, list[TlsRunbookError]]:
+    """Report every change that something was done in, seal all of it, and have the seal stamped.
+
+    Args:
+        what: ``run``, ``approve``, ``rollback`` or ``session``.
+        about: What the seal says.
+        tell: Gets a line per report and seal.
+        ended: How it ended, where no record tells.
+        reports: Whether each change gets a report.
+
+    Returns:
+        The seal, None where there was nothing to seal; and what went wrong with the reports, which are sealed or not.
+
+    Raises:
+        EvidenceError: The seal could not be written.
+    """
+    problems: list[TlsRunbookError] = []
+    for change in about.changes if reports else ():
+        try:
+            tell(f"report: {report_change(store, change, ended)}")
+        except TlsRunbookError as error:
+            problems.append(error)
+    info = seal_site(store, signer, what, about)
+    if info:
+        name = store.folder.name
+        tell(f"sealed: {name}, seal {info.number}, {len(info.files)} files, head {info.digest}")
+        stamped = stamp_seal(store, info)
+        if stamped:
+            tell(f"sealed: {name}, seal {info.number}: {stamped}")
+    return info, problems
+
+
+def known_secrets(site_file: Path) -> list[str]:
+    """Give the passwords of a site's credentials that are at hand, to look for them where they must not be.
+
+    Too short ones are left out: any text holds them.
+
+    Args:
+        site_file: One that cannot be read has none.
+    """
+    try:
+        site = load_site(site_file)
+    except TlsRunbookError:
+        return []
+    names = {server.logon.credential for server in site.servers}
+    found = ChainVault(site.credentials.file).at_hand(sorted(names))
+    return [text for secret in found if len(text := secret.reveal()) >= _SHORTEST]
 
 
 def timestamp_flaws(folder: Path, verdict: Verdict, roots: Sequence[bytes]) -> list[Flaw]:

@@ -32,7 +32,7 @@ from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.run.resume import file_leftovers
 from tlsrunbook.run.turns import Turns
 from tlsrunbook.steps.registry import step_of
-from tlsrunbook.wiring import OUTBOX_VARIABLE
+from tlsrunbook.wiring_ports import OUTBOX_VARIABLE
 
 Log = Callable[[str, Mapping[str, Any]], None]
 

@@ -181,3 +181,15 @@ def test_stock_papermill_is_held_to_it_too(desk: Desk) -> None:
     record = json.loads(path.read_bytes())
     assert (record["status"], [c for c in record["commands"] if c["changes"]]) == ("blocked", [])
     assert "has no approval" in record["summary"]
+
+
+def test_only_the_plan_that_was_read_is_approved(desk: Desk) -> None:
+    assert desk.call("run", str(desk.site), "--plan", "confirm", "request").returncode == 0
+    digest = json.loads((desk.folder / "runs" / "london" / desk.change / "plans" / "1" / "plan.json").read_bytes())[
+        "digest"
+    ]
+    done = desk.call("approve", desk.change, "--yes", "--digest", "0" * 64, who="alice")
+    assert done.returncode == 2
+    assert "not the one that was read" in done.stderr
+    assert not list((desk.folder / "runs" / "london" / desk.change).glob("approvals/*"))
+    assert desk.call("approve", desk.change, "--yes", "--digest", digest, who="alice").returncode == 0

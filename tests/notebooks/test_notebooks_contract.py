@@ -12,10 +12,20 @@ import pytest
 
 from tlsrunbook.run.context import Run
 from tlsrunbook.run.notebooks import PARAMETERS
-from tlsrunbook.steps.registry import ALL_STEPS
+from tlsrunbook.steps.registry import ALL_STEPS, STEPS
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+#: Cells of the notebooks that are for people alone, by name.
+INTERACTIVE = {
+    "fleet.ipynb": ("title", "parameters", "open", "why-picture", "picture", "why-show", "show"),
+    "runbook.ipynb": (
+        *("title", "parameters", "open"),
+        *(name for step in STEPS for name in (f"why-{step.id}", step.id)),
+        *("why-finish", "finish"),
+    ),
+}
+EVERY = sorted(FOLDER.glob("*.ipynb"))
+NOTEBOOKS = [path for path in EVERY if path.name not in INTERACTIVE]
 ALLOWED = (
     ast.Module,
     ast.Expr,
@@ -52,6 +62,32 @@ def offences(source: str) -> list[str]:
 
 def test_each_step_has_its_notebook_and_no_other_is_there() -> None:
     assert [path.name for path in NOTEBOOKS] == [step.notebook for step in ALL_STEPS]
+    assert {path.name for path in EVERY} - {path.name for path in NOTEBOOKS} == set(INTERACTIVE)
+
+
+@pytest.mark.parametrize("name", INTERACTIVE)
+def test_a_notebook_for_people_has_its_cells_in_order(name: str) -> None:
+    assert tuple(cell["id"] for cell in load(FOLDER / name)["cells"]) == INTERACTIVE[name]
+
+
+def test_the_fleet_is_opened_and_shown_and_nothing_else() -> None:
+    sources = {cell["id"]: "".join(cell["source"]) for cell in code(load(FOLDER / "fleet.ipynb"))}
+    assert sources["open"] == "from tlsrunbook import open_fleet\n\nfleet = open_fleet(site, runs)\nfleet"
+    assert (sources["picture"], sources["show"]) == ("fleet.picture()", "fleet.show()")
+    assert [line.split(":")[0] for line in sources["parameters"].splitlines()] == ["site", "runs"]
+
+
+def test_the_runbook_is_one_card_per_step_and_nothing_else() -> None:
+    sources = {cell["id"]: "".join(cell["source"]) for cell in code(load(FOLDER / "runbook.ipynb"))}
+    assert sources["open"] == (
+        "from tlsrunbook import open_runbook\n\nrunbook = open_runbook(site, server, runs, change)\nrunbook"
+    )
+    assert {step: sources[step] for step in ("finish", *(step.id for step in STEPS))} == {
+        name: f"runbook.{name}()" for name in ("finish", *(step.id for step in STEPS))
+    }
+    assert tuple(line.split(":")[0] for line in sources["parameters"].splitlines()) == tuple(
+        name for name in PARAMETERS if name != "mode"
+    )
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -74,7 +110,7 @@ def test_a_step_opens_any_change_and_the_way_back_only_one_on_record(path: Path)
     )
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_notebooks_are_committed_bare(path: Path) -> None:
     notebook = load(path)
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in code(notebook))
@@ -98,7 +134,7 @@ def test_parameters_are_the_five_all_text_with_help(path: Path) -> None:
     assert tuple(names) == PARAMETERS
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_notebooks_hold_no_logic(path: Path) -> None:
     for cell in code(load(path)):
         if cell["id"] != "parameters":
@@ -120,7 +156,7 @@ def test_every_step_call_is_a_documented_method_of_run() -> None:
         assert list(inspect.signature(method).parameters) == ["self"]
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EVERY, ids=lambda path: path.stem)
 def test_markdown_says_why_in_few_lines(path: Path) -> None:
     for cell in load(path)["cells"]:
         if cell["cell_type"] == "markdown":

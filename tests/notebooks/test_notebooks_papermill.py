@@ -66,7 +66,7 @@ def test_the_mode_is_plan_unless_it_is_said_and_then_nothing_is_changed(lab: Lab
     ("parameters", "says"),
     [
         ({"site": "lab.toml", "server": "edge7"}, "did you mean EDGE1?"),
-        ({"site": "lab.toml", "serverr": "edge1"}, "there is no parameter 'serverr' -> write server"),
+        ({"site": "lab.toml", "serverr": "edge1"}, "there is no parameter 'serverr'"),
         ({"site": "lab.tom", "server": "edge1"}, "lab.tom"),
         ({"site": "lab.toml", "server": "edge1", "mode": "aply"}, "write plan or apply"),
         ({"site": "lab.toml", "server": "edge1", "change": "42"}, "there is no change '42'"),

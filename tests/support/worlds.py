@@ -205,6 +205,7 @@ class Given:
 
     probes: tuple[ProbeFacts, ...] = ()
     addresses_of: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    tlsa_of: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     passed: float = 0.0
 
     def probe(self, endpoint: str, server_name: str) -> tuple[ProbeFacts, ...]:
@@ -216,6 +217,9 @@ class Given:
 
     def exchangers(self, domain: str) -> tuple[str, ...] | None:
         raise AssertionError(domain)
+
+    def tlsa(self, owner: str) -> tuple[str, ...] | None:
+        return self.tlsa_of.get(owner, ())
 
     def now(self) -> datetime:
         return AT + timedelta(seconds=self.passed)

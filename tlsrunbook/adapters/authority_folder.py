@@ -6,18 +6,18 @@ outbox, and the inbox is only read.
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
-import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from tlsrunbook.adapters.whole_file import create_whole, is_part
 from tlsrunbook.certificates.csr import Csr, read_csr
-from tlsrunbook.certificates.facts import certificate_facts, names_cover
+from tlsrunbook.certificates.facts import certificate_facts, names_cover, pem_of
 from tlsrunbook.certificates.loading import load_certificate
 from tlsrunbook.certificates.reply import read_reply
 from tlsrunbook.errors import AuthorityFailed, BadCertificateFile, UsageError
@@ -76,10 +76,7 @@ class FolderAuthority:
             BadCertificateFile: It is not a CSR.
             UsageError: The label cannot be a file's name.
         """
-        if not _LABEL.match(label):
-            raise UsageError(
-                f"{label!r} cannot be the name of a CSR file", todo="use letters, digits, '.', '-' and '_' in names"
-            )
+        _check_label(label)
         csr = read_csr(csr_pem)
         try:
             self._outbox.mkdir(parents=True, exist_ok=True)
@@ -138,6 +135,32 @@ class FolderAuthority:
         self._notes = tuple(notes)
         return _with_intermediates(*found[-1], replies) if found else None
 
+    def take_in(self, certificates: Sequence[bytes], label: str) -> Path:
+        """Put certificates that somebody was given by the CA into the inbox, where :meth:`collect` finds them.
+
+        The file is written whole or not at all, and never over another one. The same certificates go into one file.
+
+        Args:
+            certificates: DER; nothing but certificates ever comes into the file.
+            label: As for :meth:`submit`.
+
+        Raises:
+            AuthorityFailed: The inbox cannot be written.
+            UsageError: The label cannot be a file's name.
+        """
+        _check_label(label)
+        data = pem_of(certificates)
+        path = self._inbox / f"{label}-{hashlib.sha256(data).hexdigest()[:16]}.pem"
+        try:
+            self._inbox.mkdir(parents=True, exist_ok=True)
+            if create_whole(path, data) or path.read_bytes() == data:
+                return path
+            what = "there is another file of this name"
+        except OSError as error:
+            what = f"the CA's answer cannot be written ({error.strerror or error})"
+        todo = "see that the folder authority.inbox of the site file can be reached and written"
+        raise AuthorityFailed(what, where=str(path), todo=todo)
+
     def _place(self, csr: Csr, label: str) -> Path:
         """Put the CSR into the first file of this label that is free or holds the same key."""
         number = 1
@@ -145,14 +168,14 @@ class FolderAuthority:
             path = self._outbox / (f"{label}.csr" if number == 1 else f"{label}-{number}.csr")
             if _holds(path, csr):
                 return path
-            if not path.exists() and _create(path, csr.pem.encode("ascii")):
+            if not path.exists() and create_whole(path, csr.pem.encode("ascii")):
                 return path
             if not _holds(path, csr):  # somebody else was first, unless it was this very CSR
                 number += 1
 
     def _replies(self, notes: list[Note]) -> Iterator[_Reply]:
         try:
-            paths = sorted(path for path in self._inbox.iterdir() if path.is_file())
+            paths = sorted(path for path in self._inbox.iterdir() if path.is_file() and not is_part(path))
         except OSError as error:
             raise self._unreadable(error, self._inbox, "inbox") from error
         for path in paths:
@@ -175,6 +198,13 @@ class FolderAuthority:
         )
 
 
+def _check_label(label: str) -> None:
+    if not _LABEL.match(label):
+        raise UsageError(
+            f"{label!r} cannot be the name of a CSR file", todo="use letters, digits, '.', '-' and '_' in names"
+        )
+
+
 def _read_capped(path: Path) -> bytes:
     with path.open("rb") as stream:
         data = stream.read(MAX_FILE + 1)
@@ -189,37 +219,6 @@ def _holds(path: Path, csr: Csr) -> bool:
         return read_csr(_read_capped(path)).spki_sha256 == csr.spki_sha256
     except (FileNotFoundError, BadCertificateFile):
         return False
-
-
-def _create(path: Path, data: bytes) -> bool:
-    """Create a file whole or not at all; False when it exists by now."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        return _move_to_new(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _move_to_new(part: Path, path: Path) -> bool:
-    try:
-        if os.name == "nt":
-            part.rename(path)  # fails there when the target exists
-        else:
-            os.link(part, path)
-    except FileExistsError:
-        return False
-    except OSError:
-        # No hard links here (some network shares): claim the name, then replace the empty file in one go.
-        try:
-            path.touch(exist_ok=False)
-        except FileExistsError:
-            return False
-        part.replace(path)
-    return True
 
 
 def _about_others(replies: list[_Reply], csr: Csr, *, answered: bool) -> list[Note]:

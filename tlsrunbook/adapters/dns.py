@@ -48,6 +48,10 @@ class DnsResolver:
         # A lone dot is RFC 7505's way to say that a domain takes no mail.
         return tuple(host.lower().rstrip(".") for _, host in ranked if host != ".")
 
+    def tlsa(self, owner: str) -> tuple[str, ...] | None:
+        """Give the TLSA records of ``_25._tcp.host`` as in a zone file; empty: none; None: DNS did not answer."""
+        return self._ask(owner, RdataType.TLSA)
+
     def _ask(self, name: str, kind: RdataType) -> tuple[str, ...] | None:
         """Give the records in the text form of zone files, None when nobody answered."""
         try:

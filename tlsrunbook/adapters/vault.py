@@ -10,7 +10,7 @@ import re
 import stat
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,20 @@ class ChainVault:
             where=f"credential {name}",
             todo=self._advice(name),
         )
+
+    def at_hand(self, names: Iterable[str]) -> tuple[Secret, ...]:
+        """Give the passwords that environment and file hold, to look for them where they must not be.
+
+        The keyring is not asked: it might ask the user.
+        """
+        found = []
+        for name in names:
+            try:
+                one = self._from_environment(name, []) or self._from_file(name, [])
+            except CredentialError:
+                continue
+            found += [one.password] if one else []
+        return tuple(found)
 
     def _from_environment(self, name: str, looked: list[str]) -> Credential | None:
         environ = os.environ if self._environ is None else self._environ

@@ -11,8 +11,10 @@ from tlsrunbook.about import __version__
 from tlsrunbook.cli.approve import approve
 from tlsrunbook.cli.audit import audit
 from tlsrunbook.cli.cluster import cluster
+from tlsrunbook.cli.fleet import due
 from tlsrunbook.cli.lab import demo, lab
 from tlsrunbook.cli.look import check, status
+from tlsrunbook.cli.notebook import notebook
 from tlsrunbook.cli.rehearse import rehearse
 from tlsrunbook.cli.rollback import rollback
 from tlsrunbook.cli.run import run
@@ -25,7 +27,7 @@ app = typer.Typer(
     help="Public TLS certificates on the SMTP connectors of Exchange, from the request to the proof on the wire.",
 )
 
-for command in (demo, lab, rehearse, check, run, rollback, approve, status):
+for command in (demo, lab, notebook, rehearse, check, run, rollback, approve, status, due):
     app.command()(command)
 app.add_typer(audit, name="audit")
 app.add_typer(cluster, name="cluster")

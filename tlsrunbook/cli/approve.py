@@ -28,6 +28,9 @@ def approve(
     runs: RunsOption = RUNS,
     by: Annotated[str, typer.Option("--by", metavar="NAME", help="Who approves; your user name if left out.")] = "",
     key: KeyOption = "",
+    digest: Annotated[
+        str, typer.Option("--digest", metavar="SHA256", help="Approve only if the newest plan has this digest.")
+    ] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask; the plan was read elsewhere.")] = False,
     public_key: Annotated[
         bool, typer.Option("--public-key", help="Print the public key for policy.approvers, and end.")
@@ -44,7 +47,7 @@ def approve(
     console = make_console()
     store = _store(change, site, runs.absolute())
     with sealed(console, "approve", [store.folder.name], runs.absolute(), changes=[change], key=key) as sealing:
-        plan = _newest(store, change)
+        plan = _newest(store, change, digest)
         policy = _policy(plan, site)
         show_plan(console, plan, store.asked(change))
         if not plan.changing:
@@ -77,21 +80,13 @@ def _store(change: str, site: Path | None, runs: Path) -> RunStore:
     raise UsageError(f"there is no change {change!r}", where=str(runs), todo=todo)
 
 
-def _newest(store: RunStore, change: str) -> ChangePlan:
-    """Give the newest plan; from the records where notebooks were planned one by one."""
+def _newest(store: RunStore, change: str, digest: str) -> ChangePlan:
     from tlsrunbook.adapters.origin import SystemClock, tool, who
     from tlsrunbook.evidence.data import utc_text
-    from tlsrunbook.run.change_plans import leave_plan, newest_plan
+    from tlsrunbook.run.approving import plan_to_approve
 
-    plan = newest_plan(store, change)
-    if plan is None:
-        beside = {"made": utc_text(SystemClock().now()), "who": who(), "tool": tool()}
-        plan = leave_plan(store, change, store.records(change), beside)
-    if plan is None:
-        raise UsageError(
-            f"the change {change} has no plan", where=str(store.folder), todo=f"run SITE --plan --change {change}"
-        )
-    return plan
+    beside = {"made": utc_text(SystemClock().now()), "who": who(), "tool": tool()}
+    return plan_to_approve(store, change, beside, digest)
 
 
 def _policy(plan: ChangePlan, site: Path | None) -> dict[str, Any]:
@@ -108,36 +103,24 @@ def _policy(plan: ChangePlan, site: Path | None) -> dict[str, Any]:
 
 def _refuse_key(signer: Signer, policy: dict[str, Any], store: RunStore, change: str) -> None:
     """Refuse at once what an apply would refuse later."""
-    from tlsrunbook.evidence.layout import OPERATOR
+    from tlsrunbook.run.approving import operators_of, refuse_key
 
-    if signer.keyid not in policy["approvers"]:
-        raise UsageError(
-            f"your key {signer.keyid[:16]}… is not among the approvers of site {store.folder.name}",
-            where="policy.approvers",
-            todo=f"have its public key listed there, then plan again:\n{signer.public.pem.decode('ascii')}",
-        )
-    operators = {path.stem for path in store.filed(change, OPERATOR)}
-    if policy["separate_approver"] and signer.keyid in operators:
-        raise UsageError(
-            f"your key {signer.keyid[:16]}… has run this change, and the site file wants a separate approver",
-            where="policy.separate_approver",
-            todo="let another approver do it, with a key of their own",
-        )
+    refuse_key(
+        signer.keyid,
+        policy["approvers"],
+        operators_of(store, change),
+        separate=policy["separate_approver"],
+        site=store.folder.name,
+        listing=signer.public.pem.decode("ascii"),
+    )
 
 
 def _write(console: Console, store: RunStore, plan: ChangePlan, signer: Signer, by: str, valid_for: str) -> None:
     from tlsrunbook.adapters.origin import SystemClock, who
-    from tlsrunbook.evidence.approval import PAYLOAD_TYPE, approval_payload, read_approval
     from tlsrunbook.evidence.data import utc_text
-    from tlsrunbook.evidence.dsse import sign
-    from tlsrunbook.evidence.layout import APPROVAL
+    from tlsrunbook.run.approving import file_approval
     from tlsrunbook.site.values import lasting
 
-    payload = approval_payload(plan, by or who()["user"], SystemClock().now(), lasting(valid_for))
-    content = sign(payload, signer, PAYLOAD_TYPE).encoded()
-    number = len(store.filed(plan.change, APPROVAL)) + 1
-    while not store.file(plan.change, APPROVAL.format(number), content):
-        number += 1
-    _, approval = read_approval(content)
-    path = store.folder / plan.change / APPROVAL.format(number)
+    at = SystemClock().now()
+    path, approval = file_approval(store, plan, signer, by or who()["user"], at, lasting(valid_for))
     say(console, f"approved by {approval.by} until {utc_text(approval.expires)}: {path}")

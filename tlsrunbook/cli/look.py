@@ -41,13 +41,26 @@ def check(
     raise typer.Exit(0 if all(row.ok for _, row in rows) else 1)
 
 
-def status(site: SiteArgument, runs: RunsOption = RUNS, as_json: JsonOption = False) -> None:
+def status(
+    site: SiteArgument,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="OUT", help="Write the fleet's page here instead of the table.")
+    ] = None,
+    runs: RunsOption = RUNS,
+    as_json: JsonOption = False,
+) -> None:
     """Show from the records where every server of a site stands, and who works on it now."""
     from tlsrunbook import console as show
     from tlsrunbook.steps.registry import OPTIONAL, STEP_IDS
     from tlsrunbook.wiring import standing
 
     console = make_console(as_json)
+    if html:
+        from tlsrunbook.cli.fleet import write_page
+
+        write_page(console, load(site), runs, html)
+        if not as_json:
+            return
     rows = [(one.name, now) for one in load(site) for now in standing(one, runs.absolute())]
     if as_json:
         print(json.dumps([{"site": name, **now.data()} for name, now in rows], ensure_ascii=False))

@@ -108,40 +108,31 @@ def _seal(
 ) -> None:
     """Report and seal every site; one that cannot be sealed does not keep the others from it."""
     from tlsrunbook.adapters.store import RunStore
-    from tlsrunbook.wiring_evidence import seal_site, stamp_seal
+    from tlsrunbook.wiring_evidence import seal_work
 
     problems: list[TlsRunbookError] = []
     for name in sites:
         store = RunStore(runs, name)
+        reports = sealing.reports and outcome != "refused"
         try:
             about = _about(store, sealing, servers, outcome)
-            if sealing.reports and outcome != "refused":
-                problems += _report(console, store, about.changes, outcome)
-            info = seal_site(store, sealing.signer, sealing.what, about)
+            info, wrong = seal_work(
+                store,
+                sealing.signer,
+                sealing.what,
+                about,
+                lambda text: say(console, text),
+                ended=outcome,
+                reports=reports,
+            )
         except TlsRunbookError as error:
             problems.append(error)
             continue
+        problems += wrong
         if info:
             sealing.seals[name] = info
-            say(console, f"sealed: {name}, seal {info.number}, {len(info.files)} files, head {info.digest}")
-            stamped = stamp_seal(store, info)
-            if stamped:
-                say(console, f"sealed: {name}, seal {info.number}: {stamped}")
     if problems:
         raise problems[0]
-
-
-def _report(console: Console, store: RunStore, changes: Iterable[str], outcome: str) -> list[TlsRunbookError]:
-    """Write a report per change; what cannot be reported is sealed all the same."""
-    from tlsrunbook.wiring_evidence import report_change
-
-    problems: list[TlsRunbookError] = []
-    for change in changes:
-        try:
-            say(console, f"report: {report_change(store, change, outcome)}")
-        except TlsRunbookError as error:
-            problems.append(error)
-    return problems
 
 
 def _about(store: RunStore, sealing: Sealing, servers: frozenset[str], outcome: str) -> About:

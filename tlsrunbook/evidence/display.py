@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from tlsrunbook.evidence.cards import card_of
+from tlsrunbook.evidence.parts import CODE, html_table
 from tlsrunbook.evidence.record import MEDIA_TYPE, Record, Status
 
 #: A sign and a word per status, so that colour is never the only sign.
@@ -34,9 +36,6 @@ _COLOURS: dict[Status, str] = {
 }
 
 _SEVERITY_SIGNS = {"refuse": "⊘", "error": "✗", "warning": "!", "info": "i"}
-
-_CELL = "text-align:left;vertical-align:top;padding:2px 12px 2px 0;border:0;white-space:pre-wrap"
-_CODE = "white-space:pre-wrap;overflow-wrap:anywhere;margin:2px 0 6px 0;padding:4px 8px;border-left:3px solid #8886"
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,7 +66,7 @@ class Shown:
 
 def html(record: Record, title: str, folder: str) -> str:
     """Give the record as HTML that needs no script and no style sheet."""
-    colour = _COLOURS[record.status]
+    colour, card = _COLOURS[record.status], card_of(record)
     parts = [
         f'<div style="border-left:5px solid {colour};padding:2px 0 2px 12px;font-size:13px;line-height:1.45">',
         (
@@ -84,32 +83,12 @@ def html(record: Record, title: str, folder: str) -> str:
     parts += [
         _html_findings(record),
         _html_changes(record),
-        _html_facts(record.facts),
+        card.html(),
+        _html_facts({name: value for name, value in record.facts.items() if name not in card.facts}),
         _html_commands(record),
         f'<p style="margin:6px 0 0 0;opacity:.7">{escape(_footer(record, folder))}</p></div>',
     ]
     return "".join(parts)
-
-
-def _html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str, narrow: Sequence[int] = ()) -> str:
-    """Give a table; ``narrow`` columns are never broken, and a column with nothing in it is left out."""
-    rows = list(rows)
-    used = [at for at in range(len(heads)) if any(row[at] for row in rows)]
-    wrap = {at: "white-space:nowrap" if at in narrow else "overflow-wrap:anywhere;min-width:7em" for at in used}
-    head = "".join(
-        f'<th scope="col" style="{_CELL};font-weight:bold;opacity:.75">{escape(heads[at])}</th>' for at in used
-    )
-    body = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL};{wrap[at]}">{escape(row[at])}</td>' for at in used) + "</tr>"
-        for row in rows
-    )
-    if not body:
-        return ""
-    style = "border-collapse:collapse;margin:2px 0 8px 0;font-size:13px"
-    return (
-        f'<table style="{style}"><caption style="text-align:left;font-weight:bold;padding:4px 0 2px 0">'
-        f"{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
 
 
 def _html_findings(record: Record) -> str:
@@ -117,7 +96,7 @@ def _html_findings(record: Record) -> str:
         (f"{_SEVERITY_SIGNS[f['severity']]} {f['severity']}", f["rule"], f["message"], f["todo"])
         for f in record.findings
     ]
-    return _html_table(("", "rule", "what was seen", "what to do"), rows, "Findings", narrow=(0, 1))
+    return html_table(("", "rule", "what was seen", "what to do"), rows, "Findings", narrow=(0, 1))
 
 
 def _html_changes(record: Record) -> str:
@@ -127,18 +106,16 @@ def _html_changes(record: Record) -> str:
         for item in record.plan.get("items", ())
         for change in item["changes"]
     ]
-    return _html_table(("what", "property", "before", "after"), rows, verb, narrow=(1,))
+    return html_table(("what", "property", "before", "after"), rows, verb, narrow=(1,))
 
 
 def _html_facts(facts: Mapping[str, Any]) -> str:
     plain = [(name, shown(value)) for name, value in facts.items() if not _is_table(value)]
     tables = [(name, value) for name, value in facts.items() if _is_table(value)]
-    parts = [_html_table(("", ""), plain, "Facts", narrow=(0,))]
+    parts = [html_table(("", ""), plain, "Facts", narrow=(0,))]
     for name, rows in tables:
         heads = list(dict.fromkeys(key for row in rows for key in row))
-        parts.append(
-            _html_table(heads, [[shown(row.get(key, "")) for key in heads] for row in rows], name.capitalize())
-        )
+        parts.append(html_table(heads, [[shown(row.get(key, "")) for key in heads] for row in rows], name.capitalize()))
     return "".join(parts)
 
 
@@ -151,10 +128,10 @@ def _is_table(value: object) -> bool:
 def _html_commands(record: Record) -> str:
     sent = [command for command in record.commands if command.changes]
     texts = [
-        f'<pre style="{_CODE}">{escape(on_server(c.server, c.text))}</pre>'
+        f'<pre style="{CODE}">{escape(on_server(c.server, c.text))}</pre>'
         f'<p style="margin:0 0 6px 8px">{escape(_outcome(c.outcome, c.seconds, c.messages))}</p>'
         for c in sent
-    ] or [f'<pre style="{_CODE}">{escape(line)}</pre>' for line in planned_text(record)]
+    ] or [f'<pre style="{CODE}">{escape(line)}</pre>' for line in planned_text(record)]
     if not texts:
         return ""
     title = "PowerShell that was sent" if sent else "PowerShell that would be sent"
@@ -201,7 +178,10 @@ def text(record: Record, title: str, folder: str) -> str:
             f"  {change['target']}: {change['property']}: {shown(change['have'])} -> {shown(change['want'])}"
             for change in item["changes"]
         ]
-    lines += [f"  {line}" for name, value in record.facts.items() for line in _text_fact(name, value)]
+    card = card_of(record)
+    lines += [f"  {line}" for line in card.lines()]
+    rest = {name: value for name, value in record.facts.items() if name not in card.facts}
+    lines += [f"  {line}" for name, value in rest.items() for line in _text_fact(name, value)]
     sent = [on_server(command.server, command.text) for command in record.commands if command.changes]
     lines += [f"  PS> {line}" for line in sent or planned_text(record)]
     return "\n".join([*lines, f"  {_footer(record, folder)}"])

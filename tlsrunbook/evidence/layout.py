@@ -25,3 +25,9 @@ OPERATOR = "operators/{}.json"
 REPORT = "reports/{}/report.html"
 #: The same page while a run is under way: no evidence, written over and over, gone when the run has ended.
 LIVE_REPORT = "reports/.now/report.html"
+#: Per change, numbered from 1: what a person did from the interactive runbook, and the notebook as it was saved.
+SESSION = "sessions/{}/session.json"
+SESSION_NOTEBOOK = "sessions/{}/runbook.ipynb"
+#: The same to read in a browser; and what became of the saved notebook: archived, or missing and why.
+SESSION_PAGE = "sessions/{}/runbook.html"
+SESSION_RENDERING = "sessions/{}/rendering.json"

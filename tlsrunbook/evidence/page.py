@@ -1,7 +1,9 @@
-"""The frame of every page we write: one file, no script, no network, light and dark, screen and paper."""
+"""The frame of every page we write: one file, no network, light and dark, screen and paper, readable without script."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterable
 from html import escape
 
@@ -70,21 +72,30 @@ _NARROW = """
 """
 
 
-def page(title: str, body: str, refresh: int = 0) -> str:
+def page(title: str, body: str, *, kind: str = "", style: str = "", script: str = "", refresh: int = 0) -> str:
     """Give a whole page around a body that is already HTML.
 
     Args:
         title: Plain text.
         body: HTML.
+        kind: Class of the page, for its style.
+        style: More style sheet, ours.
+        script: Ours, inline; the page's policy lets the browser run this very text, and no other.
         refresh: Seconds after which a browser loads it again; 0 never does.
     """
     again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
+    policy = POLICY
+    if script:
+        digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+        policy += f"; script-src 'sha256-{digest}'"
+    mark = f' class="{escape(kind)}"' if kind else ""
+    end = f"<script>{script}</script>" if script else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f"{again}<title>{escape(title)}</title><style>{_COLOURS}{_SHAPES}{_NARROW}</style></head>"
-        f"<body><main>{body}</main></body></html>\n"
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
+        f"{again}<title>{escape(title)}</title><style>{_COLOURS}{_SHAPES}{_NARROW}{style}</style></head>"
+        f"<body><main{mark}>{body}</main>{end}</body></html>\n"
     )
 
 

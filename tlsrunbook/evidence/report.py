@@ -42,7 +42,7 @@ def report_html(report: ChangeReport) -> str:
         "<h2>Seals</h2>" + sections.seals(report),
         "<h2>Made with</h2>" + sections.made_with(report),
     ]
-    return page(f"Change {report.change} at {report.site}", "".join(parts), report.refresh)
+    return page(f"Change {report.change} at {report.site}", "".join(parts), refresh=report.refresh)
 
 
 def _head(report: ChangeReport, last: Last) -> str:

@@ -33,10 +33,12 @@ class Zone:
     Args:
         addresses: IP addresses by name, lower case without the final dot.
         exchangers: MX hosts by domain, the most preferred first.
+        tlsa: TLSA records by owner such as ``_25._tcp.mx1.example.com``, as in a zone file; may change while served.
     """
 
     addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exchangers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tlsa: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -49,6 +51,8 @@ class Zone:
         if kind == RdataType.MX:
             hosts = self.exchangers.get(name, ())
             return [f"{10 * number} {host}." for number, host in enumerate(hosts, start=1)]
+        if kind == RdataType.TLSA:
+            return list(self.tlsa.get(name, ()))
         version = {RdataType.A: 4, RdataType.AAAA: 6}.get(kind)
         return [text for text in self.addresses.get(name, ()) if ip_address(text).version == version]
 
@@ -72,7 +76,7 @@ class Zone:
         question = asked.question[0]
         answer.flags |= dns.flags.AA
         name = question.name.to_text(omit_final_dot=True).lower()
-        if name not in self.names:
+        if name not in self.names and name not in self.tlsa:
             answer.set_rcode(dns.rcode.NXDOMAIN)
         elif records := self.records(name, question.rdtype):
             answer.answer.append(dns.rrset.from_text(question.name, _TTL, question.rdclass, question.rdtype, *records))

@@ -89,6 +89,7 @@ class Lab:
         self._furnish = furnish
         self.faults = faults if faults is not None else FaultBoard()
         self.ca = LabCA()
+        self.tlsa: dict[str, tuple[str, ...]] = {}  # what the lab's DNS has under _25._tcp.host; a test may change it
         self._version, self._folder, self._listen, self._keys = version, folder, listen, keys
         self._timing = Timing(round_trip=round_trip, load=load_seconds)
         self._account = LabAccount(CREDENTIAL)
@@ -292,6 +293,7 @@ class Lab:
         return Zone(
             addresses={name: here for server in servers for name in (server.fqdn, server.internal_fqdn)},
             exchangers={site.domain: tuple(server.fqdn for server in site.servers) for site in self.plan},
+            tlsa=self.tlsa,
         )
 
     def _obey_faults(self) -> None:

@@ -173,10 +173,11 @@ def as_applied(wanted: Iterable[WantedConnector], state: ServerState) -> tuple[S
 
 def _after(one: WantedConnector, existing: SendConnector | None) -> SendConnector:
     known: dict[str, Any] = {key: value for key, value in one.settings.items() if not isinstance(value, Later)}
-    return replace(existing or _fresh(one.name), **{"source_transport_servers": (), **known})
+    return replace(existing or blank_connector(one.name), **{"source_transport_servers": (), **known})
 
 
-def _fresh(name: str) -> SendConnector:
+def blank_connector(name: str) -> SendConnector:
+    """Give a send connector of this name that has nothing set."""
     return SendConnector(
         identity=name,
         name=name,

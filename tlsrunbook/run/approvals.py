@@ -88,7 +88,7 @@ class FiledApprovals:
             return _refused(["the site file lists no approvers"], todo)
         reasons = []
         for path in reversed(self.store.filed(self.change, APPROVAL)):
-            found = self._counted(path, terms)
+            found = counted(path, self.store, terms, self.clock.now())
             one = found if isinstance(found, str) else found[1].step(self.server, step)
             if isinstance(one, PlannedStep) and not isinstance(found, str):
                 return self._compared(*found, one, plan, known)
@@ -96,23 +96,6 @@ class FiledApprovals:
             reasons.append(f"approvals/{path.name}: {reason}")
         todo = f"plan it (tlsrunbook run SITE --plan --change {self.change}), then tlsrunbook approve {self.change}"
         return _refused(reasons or [f"the change {self.change} has no approval"], todo)
-
-    def _counted(self, path: Path, terms: Terms) -> tuple[Approval, ChangePlan] | str:
-        """Give an approval that counts, with its plan; else the reason why it does not."""
-        try:
-            envelope, approval = read_approval(path.read_bytes())
-            signer = signer_of(envelope, terms)
-            if isinstance(signer, str):
-                return signer
-            reason = refusal(approval, terms, self.clock.now())
-            if reason:
-                return reason
-            plan = read_plan(filed_plan(self.store, self.change, approval.plan))
-        except EvidenceError as error:
-            return error.what
-        except OSError as error:
-            return f"it cannot be read: {error.strerror or error}"
-        return plan_refusal(approval, plan) or (replace(approval, keyid=signer.keyid), plan)
 
     def _compared(
         self, approval: Approval, approved: ChangePlan, one: PlannedStep, plan: Plan, known: Known
@@ -135,6 +118,30 @@ class FiledApprovals:
         if not any(_MAKES in _content(folder / TRANSCRIPT) for folder in folders):
             return frozenset()
         return frozenset(key for folder in folders for key in _keys(folder / CSR_FILE))
+
+
+def counted(path: Path, store: EvidenceStore, terms: Terms, at: datetime) -> tuple[Approval, ChangePlan] | str:
+    """Give an approval that counts, with its plan; else the reason why it does not.
+
+    Args:
+        path: The approval's file.
+        terms: See :func:`terms_of`.
+        at: Now, UTC.
+    """
+    try:
+        envelope, approval = read_approval(path.read_bytes())
+        signer = signer_of(envelope, terms)
+        if isinstance(signer, str):
+            return signer
+        reason = refusal(approval, terms, at)
+        if reason:
+            return reason
+        plan = read_plan(filed_plan(store, terms.change, approval.plan))
+    except EvidenceError as error:
+        return error.what
+    except OSError as error:
+        return f"it cannot be read: {error.strerror or error}"
+    return plan_refusal(approval, plan) or (replace(approval, keyid=signer.keyid), plan)
 
 
 def filed_plan(store: EvidenceStore, change: str, number: int) -> bytes:

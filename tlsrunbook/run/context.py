@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tlsrunbook.errors import LeaseLost, StepStopped
-from tlsrunbook.evidence.display import Shown
+from tlsrunbook.evidence.display import SIGNS, Shown
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.ports import EvidenceStore, Lease, Shell
+from tlsrunbook.run.notices import leave_notice
 from tlsrunbook.run.planning import ROLLBACK, refuse_rolled_back
 from tlsrunbook.run.recording import Circumstances, record_step
+from tlsrunbook.run.short_traceback import short_tracebacks
 from tlsrunbook.steps.model import StepContext
 from tlsrunbook.steps.registry import step_of
 
@@ -43,19 +47,21 @@ class Run:
         store: EvidenceStore,
         change: str,
         about: Circumstances,
-        show: Callable[[Shown], None],
+        show: Callable[[Any], None],
         lease: Callable[[], Lease],
         *,
         keep_session: bool = False,
     ) -> None:
         self._make_context = make_context
         self._shell = shell
-        self._store = store
         self._about = about
         self._show = show
         self._take_lease = lease
         self._keep = keep_session
         self._lease: Lease | None = None
+        #: Gives what is shown when the work has ended, closed or stopped; None: nothing.
+        self.when_over: Callable[[], object] = lambda: None
+        self.store = store
         self.change = change
         self.records: list[Record] = []
 
@@ -91,8 +97,14 @@ class Run:
         """Put back what this change altered on the server, last step first."""
         return self.step("rollback")
 
-    def step(self, step_id: str) -> Shown:
+    @short_tracebacks()
+    def step(self, step_id: str, seen_plan: str | None = None) -> Shown:
         """Run one step by its id.
+
+        Args:
+            step_id: Such as ``install``.
+            seen_plan: Digest of the plan that the user has read; where the plan is another one by now, the step is
+                blocked and shows it. None: whatever the plan is.
 
         Raises:
             StepStopped: It ended blocked, waiting, failed or unknown. The record is written and shown.
@@ -100,12 +112,13 @@ class Run:
             UsageError: There is no such step, or the change was rolled back.
         """
         step = step_of(step_id)
-        context = self._make_context()
+        context = replace(self._make_context(), seen_plan=seen_plan)
         if step.id != ROLLBACK:
-            refuse_rolled_back(self._store, self.change, context.wanted.server.name)
+            refuse_rolled_back(self.store, self.change, context.wanted.server.name)
         lease = self._held()
+        leave_notice(self.store.folder, context.wanted.site.path, self.change, context.wanted.server.name)
         try:
-            record, attempt = record_step(step, context, self._store, self.change, self._about, lease)
+            record, attempt = record_step(step, context, self.store, self.change, self._about, lease)
         except BaseException:
             self._end()
             raise
@@ -115,28 +128,35 @@ class Run:
         shown = Shown(record, step.title, _short(attempt.folder))
         if record.status in _GOES_ON:
             return shown
-        self._end()
+        over = self._end()
         self._show(shown)
+        if over is not None:
+            self._show(over)
         raise StepStopped(
             record.summary,
             status=record.status.value,
             where=f"{record.site} / {record.server} / {record.step}",
             todo=record.todo,
+            title=f"{SIGNS[record.status]} {step.title} on {record.server} ({record.site})",
         )
 
-    def close(self) -> None:
+    def close(self) -> object:
         """End the session with the server, and let others work on it. Harmless when it has ended already.
 
         In a kernel whose engine has more notebooks for this server, the session stays for the next one.
-        """
-        self._end(keep=self._keep)
 
-    def _end(self, *, keep: bool = False) -> None:
+        Returns:
+            In JupyterLab, what was done, for people and for the Jupyter server; else None.
+        """
+        return self._end(keep=self._keep)
+
+    def _end(self, *, keep: bool = False) -> object:
         if not keep:
             self._shell.close()
         lease, self._lease = self._lease, None
         if lease:
             lease.release()
+        return self.when_over()
 
     def _held(self) -> Lease:
         """Give the lease of the server; a step that begins later takes a new one where the last one was lost."""
@@ -150,7 +170,7 @@ class Run:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         del include, exclude
-        site, server = self._store.folder.name, self._make_context().wanted.server.name
+        site, server = self.store.folder.name, self._make_context().wanted.server.name
         return {"text/plain": f"change {self.change}: server {server} of site {site}"}
 
 

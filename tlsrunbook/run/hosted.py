@@ -16,6 +16,7 @@ from typing import Any
 from tlsrunbook.evidence.dsse import KEY_VARIABLE
 from tlsrunbook.run.engine import Execution, NotebookJob
 from tlsrunbook.run.kernels.words import KEEP_SESSION
+from tlsrunbook.run.notices import NOTICES_VARIABLE
 from tlsrunbook.secret import CREDENTIAL_VARIABLES
 
 DIED = "the process that executed the notebook died"
@@ -194,5 +195,5 @@ def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name != KEY_VARIABLE and not name.startswith(CREDENTIAL_VARIABLES)
+        if name not in (KEY_VARIABLE, NOTICES_VARIABLE) and not name.startswith(CREDENTIAL_VARIABLES)
     }

@@ -27,6 +27,16 @@ def notebook_path(name: str) -> Path:
     raise UsageError(f"the notebook {name} is missing from this installation", todo="install tlsrunbook again")
 
 
+def notebook_files() -> tuple[Path, ...]:
+    """Give the committed notebooks, by name.
+
+    Raises:
+        UsageError: There are none.
+    """
+    folder = notebook_path("1-confirm-fqdn.ipynb").parent
+    return tuple(sorted(folder.glob("*.ipynb")))
+
+
 def refuse_unknown_parameters(cells: Iterable[str]) -> None:
     """Refuse parameters that no step notebook has; papermill itself only warns.
 

@@ -17,6 +17,7 @@ from tlsrunbook.run.kernels.manager import NATIVE, PrivateKernelManager
 from tlsrunbook.run.kernels.popen import ChildProvisioner
 from tlsrunbook.run.kernels.running import START_SECONDS, RunningKernel, started
 from tlsrunbook.run.kernels.words import KEEP_SESSION
+from tlsrunbook.run.notices import NOTICES_VARIABLE
 from tlsrunbook.run.papermill_client import RunbookClient
 from tlsrunbook.run.papermill_manager import TruthfulManager
 from tlsrunbook.secret import known_values, passwords_in
@@ -25,7 +26,7 @@ from tlsrunbook.secret import known_values, passwords_in
 _KEEPING = {"progress_bar": True, "log_output": False, "autosave_cell_every": 30}
 
 #: Where the signing key is, nobody in a kernel needs to know; and one notebook keeps no session for a next one.
-_NOT_FOR_KERNELS = (KEY_VARIABLE, KEEP_SESSION)
+_NOT_FOR_KERNELS = (KEY_VARIABLE, KEEP_SESSION, NOTICES_VARIABLE)
 
 #: Options that say nothing here: there is one kernel, and papermill has read the notebook already.
 _UNUSED = ("input_path", "kernel_manager_class", "km", "shutdown_kernel", "startup_timeout")

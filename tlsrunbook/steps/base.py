@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from tlsrunbook.errors import OutcomeUnknown, TlsRunbookError
-from tlsrunbook.evidence.record import Status
+from tlsrunbook.evidence.record import Status, plan_digest
 from tlsrunbook.exchange.command import Later, Pipeline
 from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.plan.model import Plan, PlanItem, Submit, Transfer
@@ -18,6 +18,12 @@ from tlsrunbook.policy.preflight import preflight_all
 from tlsrunbook.policy.untold import untold_findings
 from tlsrunbook.steps.model import Decision, Seen, StepContext, Verdict, Wanted
 from tlsrunbook.steps.observe import ask, observe_server
+
+#: What to do while the CA has not answered.
+WAIT = "run the same change again when the CA has answered"
+
+#: Rule of the finding that a plan is no more the one that was read.
+NOT_AS_READ = "not-as-read"
 
 
 class Step(ABC):
@@ -34,6 +40,8 @@ class Step(ABC):
     #: Whether it may change something only as approved, where the site file asks for approvals. An undo needs none: it
     #: stands in the plan that was approved.
     needs_approval: ClassVar[bool] = True
+    #: Whether it looks and never changes anything.
+    looks_only: ClassVar[bool] = False
     #: What it means that the server told too little of a certificate: a change must not assume anything.
     untold: ClassVar[Severity] = Severity.REFUSE
 
@@ -118,7 +126,9 @@ def run_step(step: Step, context: StepContext) -> StepResult:
     closed = _gate(step, context.wanted, here, decision)
     if closed:
         return closed
-    here = _approved(step, context, here, decision)
+    here = _as_read(context, here, decision)
+    if here.status is not Status.BLOCKED:
+        here = _approved(step, context, here, decision)
     return here if here.status is Status.BLOCKED else _apply(step, context, here, decision)
 
 
@@ -143,6 +153,16 @@ def _gate(step: Step, wanted: Wanted, here: StepResult, decision: Decision) -> S
     if not plan.items and plan.waiting_for:
         return _waiting(here, plan.waiting_for)
     return here if not plan.items else None
+
+
+def _as_read(context: StepContext, here: StepResult, decision: Decision) -> StepResult:
+    """Give the result, blocked where somebody said yes to another plan than the one that was made just now."""
+    if context.seen_plan is None or context.seen_plan == plan_digest(decision.plan):
+        return here
+    message = "what would be done now is not what was shown: the server, the CA's answer or the site file has changed"
+    finding = Finding(NOT_AS_READ, Severity.REFUSE, message, "read the plan as it is now, then apply it", "the plan")
+    seen = replace(decision, findings=(*decision.findings, finding))
+    return replace(here, status=Status.BLOCKED, summary=message, todo=finding.todo, decision=seen)
 
 
 def _approved(step: Step, context: StepContext, here: StepResult, decision: Decision) -> StepResult:
@@ -175,7 +195,7 @@ def _planned(plan: Plan, errors: tuple[Finding, ...]) -> str:
 def _waiting(here: StepResult, waiting_for: str) -> StepResult:
     if here.decision and here.decision.todo:
         return replace(here, status=Status.WAITING, summary=f"waiting for {waiting_for}", todo=here.decision.todo)
-    todo = "run the same change again when the CA has answered"
+    todo = WAIT
     warnings = here.decision.of(Severity.WARNING) if here.decision else ()
     instead = [finding for finding in warnings if finding.rule == "passed-over"]
     if instead:

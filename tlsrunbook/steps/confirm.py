@@ -38,6 +38,7 @@ class Confirm(Step):
     slug = "confirm-fqdn"
     title = "Confirm the FQDN"
     untold = Severity.WARNING
+    looks_only = True
 
     def observe(self, context: StepContext) -> Seen:
         """Read the server, ask each endpoint for its EHLO name, and ask DNS."""

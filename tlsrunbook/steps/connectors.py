@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from tlsrunbook.exchange.command import Later
+from tlsrunbook.plan.connector_rows import connector_rows
 from tlsrunbook.plan.later import TLS_NAME
 from tlsrunbook.plan.model import Plan, PlanItem
 from tlsrunbook.plan.outdated import Remembered, sender_items
@@ -97,7 +98,10 @@ class Connectors(Step):
         return Decision(
             Plan(items),
             findings,
-            {"routes": route_table(three, seen.state.send_connectors, after, seen.target.name)},
+            {
+                "send connectors": connector_rows(three, seen.state.send_connectors, after),
+                "routes": route_table(three, seen.state.send_connectors, after, seen.target.name),
+            },
             f"{wanted.server.name} sends with TLS as the site file says: {', '.join(one.name for one in three)}",
             known_of(chosen),
         )

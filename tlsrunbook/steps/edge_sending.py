@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from tlsrunbook.exchange import cmdlets
 from tlsrunbook.exchange.command import Later
 from tlsrunbook.exchange.state import EdgeSync, SendConnector
+from tlsrunbook.plan.connector_rows import connector_rows
 from tlsrunbook.plan.later import joined_known
 from tlsrunbook.plan.model import Plan, PlanItem, Reverse
 from tlsrunbook.plan.outdated import sender_items
@@ -81,7 +82,10 @@ def decide_edge(wanted: Wanted, seen: Seen, one: EdgeSeen) -> Decision:
             *judge_routes(three, after, edge.name),
             *(() if can_start or not items else (edgesync_by_itself(edge.name),)),
         ),
-        {f"routes of {edge.name}": route_table(three, copy, after, edge.name)},
+        {
+            f"send connectors of {edge.name}": connector_rows(three, copy, after),
+            f"routes of {edge.name}": route_table(three, copy, after, edge.name),
+        },
         f"{edge.name} sends with TLS as the site file says, and has it by EdgeSync: "
         f"{', '.join(connector.name for connector in three)}",
     )

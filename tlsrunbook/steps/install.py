@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts, pem_of
 from tlsrunbook.certificates.reply import read_reply
@@ -27,6 +28,7 @@ from tlsrunbook.plan.target import chosen_certificate, due
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.installed import start_over, unusable_findings
 from tlsrunbook.policy.reply import ReplyVerdict, judge_reply, mutual_tls
+from tlsrunbook.policy.reply_contents import chain_text, order_of, reply_rows
 from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.files_2007 import certificate_path, later_tidy_items, leftover_items, put_item, tidy_items
 from tlsrunbook.steps.importing import intermediate_item, later_intermediate, live_at_once, same_name_installed
@@ -158,7 +160,7 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
     if verdict.leaf is None or verdict.refused:
         hint = start_over(pending.entry, seen.state.name)
         found = (*pending.passed_over, *verdict.findings, hint)
-        return Decision(findings=found, facts={"certificates in the reply": len(ders)})
+        return Decision(findings=found, facts=_contents(wanted, seen, pending, ders))
     leaf = certificate_facts(verdict.leaf)
     facts = {
         "thumbprint": leaf.thumbprint,
@@ -168,11 +170,20 @@ def _import(wanted: Wanted, seen: Seen, pending: PendingRequest) -> Decision:
         "valid from": leaf.not_before,
         "valid until": leaf.not_after,
         "intermediates": [certificate_facts(der).subject for der in verdict.chain],
+        **_contents(wanted, seen, pending, ders),
     }
     items, findings = _items(wanted, seen, verdict, leaf)
     findings = pending.passed_over + verdict.findings + mutual_tls(leaf, seen.state) + findings
     summary = f"installed; its thumbprint is {leaf.thumbprint}"
     return Decision(Plan(items), findings, facts, summary, _known(verdict.leaf, verdict.chain))
+
+
+def _contents(wanted: Wanted, seen: Seen, pending: PendingRequest, ders: tuple[bytes, ...]) -> dict[str, Any]:
+    """Say what is in the reply, certificate by certificate."""
+    key = pending.csr.spki_sha256
+    chain = chain_text(ders, key, seen.store, wanted.roots, wanted.at, wanted.server.fqdn)
+    facts = {"the CA's answer": reply_rows(ders, key), "order in it": order_of(ders, key)}
+    return facts | ({"chain to a root": chain} if chain else {})
 
 
 def _known(leaf: bytes, chain: Iterable[bytes]) -> Known:

@@ -107,7 +107,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class StepContext:
-    """Everything a step may use: what is wanted, the ports, and where its files go."""
+    """Everything a step may use: what is wanted, the ports, and where its files go.
+
+    Args:
+        seen_plan: Digest of the plan that the user has read and said yes to, empty for one without changes: nothing
+            else is applied. None where nobody was asked.
+    """
 
     wanted: Wanted
     shell: Shell
@@ -118,6 +123,7 @@ class StepContext:
     workspace: Workspace
     peers: Peers
     approvals: Approvals | None = None
+    seen_plan: str | None = None
 
     @property
     def label(self) -> str:

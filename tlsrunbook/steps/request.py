@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from tlsrunbook.certificates.csr import read_csr, tlsa_3_1_1
+from tlsrunbook.certificates.csr import read_csr
+from tlsrunbook.certificates.tlsa import tlsa_lines, tlsa_owners
 from tlsrunbook.errors import DecodeError
 from tlsrunbook.exchange import cmdlets, decode
 from tlsrunbook.exchange.cmdlets_file import CSR as CSR_FILE
@@ -14,6 +15,7 @@ from tlsrunbook.exchange.version import Target
 from tlsrunbook.plan.later import CSR, REQUEST_THUMBPRINT, Known
 from tlsrunbook.plan.model import Change, Irreversible, Plan, PlanItem, Reverse, Submit
 from tlsrunbook.plan.target import chosen_certificate, due
+from tlsrunbook.policy.ca_advice import ca_advice
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.installed import unusable_findings, window_findings
 from tlsrunbook.policy.reply import judge_csr
@@ -94,7 +96,8 @@ def _for_pending(wanted: Wanted, pending: PendingRequest) -> Decision:
         "names": csr.asked_names,
         "key": f"{csr.key_kind} {csr.key_size} bits",
         "SHA-256 of the key": csr.spki_sha256,
-        "TLSA 3 1 1 to publish early": tlsa_3_1_1(csr),
+        "TLSA records to publish early": tlsa_lines(_owners(wanted), csr.spki_sha256),
+        "what to tell the CA": _advice(wanted),
         "authority": site.authority.kind,
         "CSR": csr.pem,
     }
@@ -104,6 +107,17 @@ def _for_pending(wanted: Wanted, pending: PendingRequest) -> Decision:
         waiting = Plan(waiting_for=f"the answer of the authority ({site.authority.kind})")
         return Decision(waiting, findings + pending.passed_over, facts)
     return Decision(Plan((_submit(wanted, csr.pem),)), findings, facts, known=Known({CSR: csr.pem}))
+
+
+def _owners(wanted: Wanted) -> tuple[str, ...]:
+    server = wanted.server
+    return tlsa_owners(server.all_names, server.endpoints if "receive" in server.roles else ())
+
+
+def _advice(wanted: Wanted) -> list[dict[str, str]]:
+    settings = wanted.site.certificate
+    key = f"RSA {settings.key_size} bits"
+    return ca_advice(wanted.server.all_names, key, wanted.at, settings.subject_parts)
 
 
 def _submit(wanted: Wanted, csr: str | Later) -> PlanItem:
@@ -154,7 +168,8 @@ def _new(wanted: Wanted, seen: Seen) -> Decision:
         )
         for c in others
     )
-    return Decision(Plan((make, _submit(wanted, CSR))), findings, {"subject": subject, "names": server.all_names})
+    facts = {"subject": subject, "names": server.all_names, "what to tell the CA": _advice(wanted)}
+    return Decision(Plan((make, _submit(wanted, CSR))), findings, facts)
 
 
 def _path(wanted: Wanted, seen: Seen) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tlsrunbook.certificates.facts import CertificateFacts, certificate_facts, pem_of
+from tlsrunbook.certificates.tlsa import tlsa_owner
 from tlsrunbook.errors import BadCertificateFile
 from tlsrunbook.exchange.state import ExchangeCertificate
 from tlsrunbook.plan.internet_connector import internet_items
@@ -16,6 +17,7 @@ from tlsrunbook.plan.selection import Choice, choices, trace_rows
 from tlsrunbook.plan.send_connectors import connector_items
 from tlsrunbook.plan.target import chosen_certificate
 from tlsrunbook.policy.choice import choice_rows, judge_choice, judge_wire, wire_shows
+from tlsrunbook.policy.compare import compare_endpoint, judge_tlsa
 from tlsrunbook.policy.confirm import concerned
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.followers import left_behind
@@ -35,11 +37,13 @@ class VerifyExtra:
 
     Args:
         probes: One dialogue per address of each endpoint.
+        published: Each endpoint's TLSA records; None where DNS did not answer.
         names: What this server's certificates were called when it was read before.
         edges: The Edges that send through it.
     """
 
     probes: tuple[ProbeFacts, ...] = ()
+    published: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
     names: Remembered = field(default_factory=dict)
     edges: tuple[EdgeSeen, ...] = ()
 
@@ -52,6 +56,7 @@ class Verify(Step):
     slug = "verify-tls"
     title = "Verify TLS"
     verifies = True
+    looks_only = True
     untold = Severity.WARNING
 
     def observe(self, context: StepContext) -> Seen:
@@ -63,7 +68,9 @@ class Verify(Step):
         context.workspace.note("probed", {"probes": [handshake(facts) for facts in probes]})
         for number, facts in enumerate((f for f in probes if f.chain), start=1):
             context.workspace.keep(f"presented-{number}.pem", pem_of(facts.chain))
-        return replace(seen, extra=VerifyExtra(probes, names_on_record(context, seen), observe_edges(context, seen)))
+        published = {name: context.resolver.tlsa(tlsa_owner(name, server.fqdn)) for name in endpoints}
+        names, edges = names_on_record(context, seen), observe_edges(context, seen)
+        return replace(seen, extra=VerifyExtra(probes, published, names, edges))
 
     def decide(self, wanted: Wanted, seen: Seen) -> Decision:
         """Give the findings; an error fails the step."""
@@ -74,6 +81,7 @@ class Verify(Step):
         facts = {
             "endpoints": [handshake(probe) for probe in probes],
             "activated": chosen.thumbprint if chosen else "",
+            "what the wire shows": [row for probe in probes for row in _compared(wanted, seen, chosen, probe)],
             "certificate by Exchange's rules, and on the wire": choice_rows(facing, probes),
             "how Exchange chooses": trace_rows(every),
         }
@@ -144,14 +152,28 @@ def _not_probed(wanted: Wanted, seen: Seen) -> tuple[Finding, ...]:
 
 
 def _on_wire(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None, probe: ProbeFacts) -> tuple[Finding, ...]:
+    expected = _expected(wanted, seen, chosen)
+    found = judge_probe(probe, expected, wanted.at, wanted.roots, known=seen.store)
+    return found + judge_tlsa(probe, seen.extra.published.get(probe.endpoint))
+
+
+def _compared(
+    wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None, probe: ProbeFacts
+) -> list[dict[str, str]]:
+    published = seen.extra.published.get(probe.endpoint)
+    return compare_endpoint(
+        probe, _expected(wanted, seen, chosen), wanted.at, wanted.roots, seen.store, published=published
+    )
+
+
+def _expected(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None) -> Expected:
     own = tuple(connector.fqdn or seen.state.fqdn for connector in concerned(seen.state, wanted.server))
-    expected = Expected(
+    return Expected(
         fqdn=wanted.server.fqdn,
         names=wanted.server.all_names,
         thumbprint=chosen.thumbprint if chosen else "",
         ehlo_names=tuple(dict.fromkeys((*wanted.server.all_names, *own))),
     )
-    return judge_probe(probe, expected, wanted.at, wanted.roots, known=seen.store)
 
 
 def _on_server(wanted: Wanted, seen: Seen, chosen: ExchangeCertificate | None) -> tuple[Finding, ...]:
