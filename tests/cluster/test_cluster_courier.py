@@ -16,7 +16,7 @@ from tlsrunbook.adapters.cluster import Back, DaskCourier, Functions
 from tlsrunbook.adapters.cluster_node import read_config
 from tlsrunbook.errors import NoWorker, WorkerLost
 
-pytestmark = [needs_distributed, pytest.mark.xdist_group("cluster")]
+pytestmark = [needs_distributed, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(600)]
 
 
 class Sender:

@@ -173,6 +173,8 @@ class DaskCourier:
     def _call(self, address: str, function: Callable[..., None], *arguments: Any) -> None:
         """Call something on a worker beside its work. What fails is done another time, or is not needed any more."""
         with suppress(Exception):
+            if address not in self._client.scheduler_info(n_workers=-1)["workers"]:
+                return  # it would be waited for
             self._client.run(function, *arguments, workers=[address], nanny=False)
 
     def _hear(self, event: tuple[float, Any]) -> None:
