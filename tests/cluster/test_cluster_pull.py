@@ -14,7 +14,6 @@ import pytest
 
 from tlsrunbook.lab.lab import Lab
 
-
 pytestmark = pytest.mark.timeout(600)
 
 
