@@ -30,7 +30,7 @@ from tlsrunbook.run.job import LEASE_VARIABLE, ServerJob
 from tlsrunbook.run.kept import keeping
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
 from tlsrunbook.run.now import ServerNow, servers_now
-from tlsrunbook.run.planning import Asked, change_servers, jobs_for, refuse_strangers
+from tlsrunbook.run.planning import Asked, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.run.unrecorded import Unrecorded
 from tlsrunbook.site import FolderAuthoritySettings, Server, Site, load_site
@@ -81,7 +81,7 @@ def open_run(
     if not change:
         change = store.open_change(one.name) or store.new_change(clock.now(), asked(loaded, one.name, mode=mode))
     why = store.asked(change)
-    refuse_strangers(change, change_servers(store, change), [one.name])
+    refuse_strangers(store, change, [one.name])
     keyid = own_keyid() if loaded.policy.separate_approver else ""
     if keyid:
         add_operator(store, change, keyid, who(), clock.now())
