@@ -126,10 +126,16 @@ class RunbookApp(IPKernelApp):
         self.init_blackhole()  # type: ignore[no-untyped-call]
 
     def build(self) -> None:
-        """Build the kernel and its shell too, without a connection. That touches every module there is, once."""
+        """Build the kernel and its shell too, without a connection, and let the shell execute a first cell.
+
+        Building touches every module there is; and what a first cell has to set up, none of the forked kernels has to.
+        """
         self.kernel = RunbookKernel.instance(
             parent=self, session=self.session, log=self.log, profile_dir=self.profile_dir, user_ns=self.user_ns
         )
+        if shell := self.kernel.shell:
+            shell.run_cell("pass", store_history=True)
+            shell.reset()
 
     def forked(self, connection_file: str, parent: int) -> None:
         """Become the application of a process of its own.
