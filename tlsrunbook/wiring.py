@@ -23,7 +23,7 @@ from tlsrunbook.run.job import LEASE_VARIABLE, ServerJob
 from tlsrunbook.run.kept import keeping
 from tlsrunbook.run.notebooks import refuse_unknown_parameters
 from tlsrunbook.run.now import ServerNow, servers_now
-from tlsrunbook.run.planning import Asked, change_servers, jobs_for, refuse_strangers
+from tlsrunbook.run.planning import Asked, jobs_for, refuse_strangers
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.run.short_traceback import short_tracebacks
 from tlsrunbook.site import Server, Site, load_site
@@ -72,7 +72,7 @@ def open_run(
     clock = SystemClock()
     if not change:
         change = store.open_change(one.name) or store.new_change(clock.now(), asked(loaded, one.name, mode=mode))
-    refuse_strangers(change, change_servers(store, change), [one.name])
+    refuse_strangers(store, change, [one.name])
     return run_on(loaded, one, store, change, mode)
 
 

@@ -125,12 +125,12 @@ def test_the_picture_shows_what_each_server_does() -> None:
     fleet.tell(WaveEvent("london", 1, 2, ("A",), "done"), WaveEvent("london", 2, 2, ("B", "C"), "begun"))
     fleet.tell(ServerEvent("london", "B", "done-before", steps=("confirm",)), Event("london", "B", "request"))
     text = picture(fleet)
-    assert re.search(r"^all .*1 of 3 servers .*1 at work, 1 done, 1 to come .*about \d+ s left", text[0])
-    assert "london, wave 2 of 2" in text[1]
-    assert "0 of 2 servers" in text[1]
-    assert text[2].split() == ["server", *STEPS]
-    assert re.match(r"B +✓ before +▸ \d+ s ", text[3]), text[3]
-    assert re.match(r"A +✓ unchanged +·", text[4])
+    assert re.search(r"^all .*1 of 3 .*about \d+ s left", text[0])
+    assert re.search(r"^london, wave 2 of 2 .* 0 of 2 ", text[1])
+    assert text[2].strip() == "1 at work, 1 done, 1 to come"
+    assert text[3].split() == ["server", *STEPS]
+    assert re.match(r"B +✓ before +▸ \d+ s ", text[4]), text[4]
+    assert re.match(r"A +✓ unchanged +·", text[5])
 
 
 @pytest.mark.parametrize(("width", "height"), [(120, 24), (80, 24), (200, 60), (100, 8)])

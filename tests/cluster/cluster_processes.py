@@ -43,7 +43,9 @@ class Cluster:
     def __enter__(self) -> Cluster:
         with ExitStack() as ending:
             self._ending = ending
-            scheduler = self._start("scheduler", str(self.folder / "scheduler"), "--host", "127.0.0.1", "--port", "0")
+            self.scheduler = scheduler = self._start(
+                "scheduler", str(self.folder / "scheduler"), "--host", "127.0.0.1", "--port", "0"
+            )
             self.address = _said(scheduler, "scheduler at ")
             for site in self._sites:
                 self.start_worker(site)

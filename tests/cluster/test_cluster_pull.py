@@ -14,6 +14,8 @@ import pytest
 
 from tlsrunbook.lab.lab import Lab
 
+pytestmark = pytest.mark.timeout(600)
+
 
 class Office:
     """A place with a signing key of its own."""
@@ -31,7 +33,7 @@ class Office:
             env=environment,
             capture_output=True,
             encoding="utf-8",
-            timeout=150,
+            timeout=300,
             check=False,
         )
 

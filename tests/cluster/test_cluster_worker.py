@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -126,3 +127,13 @@ def test_a_job_and_its_answer_hold_no_credential_and_no_signing_key(
     for name, content in files.items():
         for secret in (change.lab.credential.password.reveal(), key.read_text(), str(key)):
             assert secret.encode() not in content, name
+
+
+def test_the_mark_of_a_job_is_taken_away_when_nobody_can_hand_it_out_any_more(tmp_path: Path) -> None:
+    folder = ServerFolder(tmp_path, "london", "EDGE1")
+    assert folder.begin("job-0001-EDGE1")
+    assert not folder.begin("job-0001-EDGE1")
+    old = folder.folder / "begun" / "job-0001-EDGE1"
+    os.utime(old, (0, 0))
+    assert folder.begin("job-0002-EDGE1")
+    assert [path.name for path in old.parent.iterdir()] == ["job-0002-EDGE1"]

@@ -107,6 +107,11 @@ class DaskCourier:
             self._at.pop(job, None)
 
     def _performed(self, site: str, job: str, text: str, asked: Callable[[], int]) -> Back:
+        if self._client.status != "running":
+            todo = "see that it runs, then run the same change again"
+            raise NoWorker(
+                "the connection with the scheduler is lost; nothing was begun", where=f"site {site}", todo=todo
+            )
         ended = threading.Event()
         future = self._client.submit(
             self._functions.perform,
@@ -153,9 +158,9 @@ class DaskCourier:
         except KilledWorker as error:
             what = f"the worker at {error.last_worker.address} was lost while it worked on this server"
             raise WorkerLost(what, where=where, todo=_LOOK_FIRST) from None
-        except Exception as error:  # whatever a worker or a lost scheduler makes of it
+        except Exception as error:  # noqa: BLE001 - whatever a worker or a lost scheduler makes of it
             what = f"the worker's answer did not come: {type(error).__name__}"
-            raise WorkerLost(what, where=where, todo=_LOOK_FIRST) from error
+            raise WorkerLost(what, where=where, todo=_LOOK_FIRST) from None  # its text may hold anything
         if not isinstance(text, str):
             raise WorkerLost("the worker's answer is no text", where=where, todo=_LOOK_FIRST)
         return text
@@ -168,6 +173,8 @@ class DaskCourier:
     def _call(self, address: str, function: Callable[..., None], *arguments: Any) -> None:
         """Call something on a worker beside its work. What fails is done another time, or is not needed any more."""
         with suppress(Exception):
+            if address not in self._client.scheduler_info(n_workers=-1)["workers"]:
+                return  # it would be waited for
             self._client.run(function, *arguments, workers=[address], nanny=False)
 
     def _hear(self, event: tuple[float, Any]) -> None:

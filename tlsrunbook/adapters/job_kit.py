@@ -22,7 +22,6 @@ from tlsrunbook.certificates.reply import read_reply
 from tlsrunbook.errors import BadCertificateFile, UsageError
 from tlsrunbook.evidence.layout import AFTER, APPROVAL, BEFORE, CHANGE, CHANGE_PLAN, OPERATOR, RECORD, REMEMBERED
 from tlsrunbook.site import FolderAuthoritySettings, Server, Site
-from tlsrunbook.steps.registry import ALL_STEPS
 
 _PORTABLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._()+-]{0,80}(?<![. ])\Z")
 _TOO_LARGE = b"larger than any reply\n"
@@ -121,13 +120,21 @@ def context_of(store: RunStore, site: Site, server: Server, change: str) -> dict
             found |= _files(store, attempt.folder, (RECORD, BEFORE, AFTER))
             found |= _files(store, store.folder / other, (CHANGE,))
     for peer in _peers(site, server):
-        for step in ALL_STEPS:
-            record = store.newest(peer, step.id)
-            if record:
-                place = store.folder / record.change
-                folder = place / peer / f"{step.number}-{step.id}" / f"attempt-{record.attempt}"
-                found |= _files(store, folder, (RECORD,)) | _files(store, place, (CHANGE,))
+        for folder in _newest(store, peer).values():
+            change_folder = folder.parents[2]
+            found |= _files(store, folder, (RECORD,)) | _files(store, change_folder, (CHANGE,))
     return found
+
+
+def _newest(store: RunStore, server: str) -> dict[str, Path]:
+    """Give the attempt of each step of a server that was applied and finished last, over all changes."""
+    last: dict[str, tuple[str, Path]] = {}
+    for change in store.changes():
+        for attempt in store.attempts(change, server):
+            record = store.record(attempt)
+            if record and record.mode == "apply" and record.status.done:
+                last[record.step] = max(last.get(record.step, ("", Path())), (record.finished, attempt.folder))
+    return {step: folder for step, (_, folder) in last.items()}
 
 
 def _peers(site: Site, server: Server) -> set[str]:

@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -29,6 +30,8 @@ from tlsrunbook.evidence.layout import LEASES
 
 #: Of the authority, beside the site file; no change has this name.
 OUTBOX = "outbox"
+#: Seconds after which the mark of a job is taken away.
+_OLD = 30 * 24 * 3600.0
 _JOB = re.compile(r"[A-Za-z0-9_-]{8,100}\Z")
 _ATTEMPT = re.compile(r"[^/]+/[^/]+/[0-9]+-[a-z-]+/attempt-[0-9]+/[^/]+\Z")
 
@@ -73,6 +76,7 @@ class ServerFolder:
         path = begun / job
         try:
             begun.mkdir(parents=True, exist_ok=True)
+            _forget_old(begun)
             with path.open("xb") as file:
                 os.fsync(file.fileno())
         except FileExistsError:
@@ -171,6 +175,14 @@ def servers_of(folder: Path, site: str) -> tuple[str, ...]:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _forget_old(begun: Path) -> None:
+    """Take away the marks of jobs so old that nobody hands them out again."""
+    for path in begun.iterdir():
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _OLD:
+                path.unlink()
 
 
 def _prune(folder: Path) -> None:

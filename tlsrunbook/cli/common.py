@@ -84,7 +84,8 @@ def _tell_rest(console: Console, result: RunResult) -> None:
         own = [ending for (other, _), ending in result.endings.items() if other == site]
         if site not in worked and all(ending.value == "done" for ending in own):
             say(console, f"{site}: nothing is left to do: every step that was asked for is done")
-    if result.left and any((r.step, r.status.value) == ("request", "waiting") for r in result.records):
+    waits = any((record.step, record.status.value) == ("request", "waiting") for record in result.records)
+    if waits and any("confirm" in one.steps for one in result.left):  # those have handed in nothing yet
         say(console, "to hand in the CSRs of all servers at once: tlsrunbook run SITE confirm request")
 
 

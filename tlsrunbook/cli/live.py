@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -17,7 +18,7 @@ from tlsrunbook.evidence.display import SIGNS
 from tlsrunbook.evidence.record import Status
 from tlsrunbook.run.job import Told
 
-#: Lines that are not servers: the bar of all, the matrix's head, the rest, and one to breathe.
+#: Lines that are not servers: what is counted, the matrix's head, the rest, and one to breathe.
 _FRAME = 4
 _BARS = 5
 _NARROW = 96
@@ -53,38 +54,36 @@ class LiveView:
 
     def picture(self) -> RenderableType:
         """Give the view as it is now, never higher than the terminal."""
-        bars = self._bars()
+        counts = self._progress.counts()
+        bars = self._bars(counts)
         room = max(1, self._console.height - _FRAME - bars.row_count)
         rows = self._progress.rows()
         shown = rows if len(rows) <= room else rows[: room - 1]
-        parts: list[RenderableType] = [bars, self._matrix(shown)]
+        parts: list[RenderableType] = [bars, _counted(counts), self._matrix(shown)]
         if len(shown) < len(rows):
-            parts.append(_rest(rows[len(shown) :]))
+            rest = Counter(row.state for row in rows[len(shown) :])
+            parts.append(_counted(rest, f"and {rest.total()} more: "))
         return Group(*parts)
 
-    def _bars(self) -> Table:
-        counts = self._progress.counts()
+    def _bars(self, counts: Mapping[str, int]) -> Table:
         total, done = sum(counts.values()), counts.get(DONE, 0)
         grid = Table.grid(padding=(0, 2))
-        for _ in range(5):
+        for _ in range(4):
             grid.add_column(no_wrap=True, overflow="ellipsis")
-        stopped = counts.get(STOPPED, 0) + counts.get(HELD, 0)
-        words = ", ".join(f"{count} {state}" for state, count in counts.items())
-        grid.add_row("all", _bar(done, total, bad=stopped > 0), f"{done} of {total} servers", words, self._time_left())
+        bad = counts.get(STOPPED, 0) + counts.get(HELD, 0) > 0
+        grid.add_row("all", _bar(done, total, bad=bad), f"{done} of {total}", self._time_left())
         waves = [
             bar for bar in self._progress.bars() if bar.state and not (bar.state == "done" and bar.number < bar.of)
         ]
         for bar in waves[-_BARS:]:
             label = f"{bar.site}, wave {bar.number} of {bar.of}"
-            grid.add_row(
-                label, _bar(bar.done, bar.total, bad=bar.state == "stopped"), f"{bar.done} of {bar.total} servers"
-            )
+            grid.add_row(label, _bar(bar.done, bar.total, bad=bar.state == "stopped"), f"{bar.done} of {bar.total}")
         return grid
 
     def _time_left(self) -> str:
         seconds = self._progress.seconds_left()
         if seconds is None:
-            return "time left: known when the first server is done"
+            return "time left: known when a server is done"
         return f"about {lasting(seconds)} left" if seconds else ""
 
     def _matrix(self, rows: Sequence[Row]) -> Table:
@@ -116,13 +115,9 @@ def _cell(row: Row, value: Cell | None, now: float, *, words: bool) -> Text:
     return Text(f"▸ {lasting(now - value)}", style="blue")
 
 
-def _rest(rows: Sequence[Row]) -> Text:
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row.state] = counts.get(row.state, 0) + 1
-    return Text(
-        f"and {len(rows)} more: " + ", ".join(f"{count} {state}" for state, count in counts.items()), style="dim"
-    )
+def _counted(counts: Mapping[str, int], before: str = "") -> Text:
+    text = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return Text(before + text, style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def lasting(seconds: float) -> str:

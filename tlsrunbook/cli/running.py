@@ -97,6 +97,7 @@ def run_sites(
         from tlsrunbook.wiring_cluster import refuse_unusable
 
         refuse_unusable(how.executor, how.cluster)
+    _refuse_unusable(how)
     policies = {one.name: policy_facts(one) for one in sites}
     jobs = {one.name: site_jobs(one, asked, why, elsewhere=bool(how.executor)) for one in sites}
     flat = [job for own in jobs.values() for job in own]
@@ -151,6 +152,21 @@ def _view(
         return LineView(console)
     progress = Progress(works, capacity, side_by_side=how.side_by_side)
     return LiveView(console, len(works), [step.id for step in asked.steps], progress)
+
+
+def _refuse_unusable(how: How) -> None:
+    """Refuse what cannot be done, before a change is begun.
+
+    Raises:
+        UsageError: There are no such kernels, or no such cluster.
+    """
+    from tlsrunbook.run.server_kernel import refuse_kind
+
+    refuse_kind(how.kernels)
+    if how.executor:
+        from tlsrunbook.wiring_cluster import refuse_unusable
+
+        refuse_unusable(how.executor, how.cluster)
 
 
 def _executor(how: How, count: int) -> tuple[Callable[[Tell, Course], Executor], int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -88,29 +88,29 @@ class Controller:
         self._fleet.advance()
         self._go_on_with_waiting()
         self._begin_new()
-        return bool(self._running) or bool(self._fleet.may_begin()) or bool(self._fleet.waiting())
+        return bool(self._running or self._fleet.may_begin() or self._fleet.waiting)
 
     def _go_on_with_waiting(self) -> None:
-        waiting, turns = self._fleet.waiting(), self._fleet.turns
+        waiting, turns = self._fleet.waiting, self._fleet.turns
         ready = [one for one in waiting if self._course.stopping or turns.ready(one.job, one.next_step)]
         if not ready and not self._running and not self._fleet.may_begin():
             # Nobody runs and nobody may: a site file cannot say so, but waiting for ever would be the worst answer.
             ready = waiting[:1]
         for work in ready[: self._executor.capacity - len(self._running)]:
-            work.state = "under way"
+            self._fleet.go_on(work)
             self._running[self._executor.submit(work.job, work.at, turns)] = work
 
     def _begin_new(self) -> None:
+        if len(self._running) >= self._executor.capacity:
+            return
         busy = Counter(work.job.site for work in self._running.values())
-        for work in self._fleet.may_begin():
-            if len(self._running) >= self._executor.capacity:
-                return
-            site = work.job.site
-            pace = self._paces[site]
-            if busy[site] < self._executor.places(site) and pace.wait() == 0:
-                pace.begin()
-                busy[site] += 1
-                work.state = "under way"
+        for site, works in self._fleet.may_begin():
+            room = min(self._executor.places(site) - busy[site], self._executor.capacity - len(self._running))
+            for work in works[: max(0, room)]:
+                if self._paces[site].wait():
+                    break
+                self._paces[site].begin()
+                self._fleet.begin(work)
                 self._running[self._beginners.submit(self._begin, work.job, self._tell)] = work
 
     def _ended(self) -> set[Future[Any]]:
@@ -119,7 +119,7 @@ class Controller:
             done = wait(self._running, timeout=_LOOK, return_when=FIRST_COMPLETED).done
         else:  # only the pace keeps servers from beginning
             done = set()
-            waits = [self._paces[work.job.site].wait() for work in self._fleet.may_begin()]
+            waits = [self._paces[site].wait() for site, _ in self._fleet.may_begin()]
             threading.Event().wait(min([_LOOK, *waits]))
         if self._course.breaking_off:
             self._executor.kill()
@@ -132,12 +132,12 @@ class Controller:
             try:
                 result = future.result()
             except LeaseHeld as error:
-                self._fleet.end(work, Ending.HELD, str(error), error.holder)
+                self._end(work, Ending.HELD, str(error), error.holder)
             except NoWorker as error:
-                self._fleet.end(work, Ending.LEFT, str(error))
+                self._end(work, Ending.LEFT, str(error))
             except TlsRunbookError as error:
                 self._course.went_wrong(f"{work.job.site} / {work.job.server}: {error}", at=work.job.place)
-                self._fleet.end(work, Ending.FAILED, str(error))
+                self._end(work, Ending.FAILED, str(error))
             else:
                 if isinstance(result, Begun):
                     self._begun(work, result)
@@ -150,9 +150,9 @@ class Controller:
         work.job, work.lease = begun.job, begun.lease
         work.reconciled, work.done_before = begun.records, begun.done_before
         if not work.job.steps:
-            self._fleet.end(work, Ending.DONE)
+            self._end(work, Ending.DONE)
             return
-        work.state = "waiting"
+        self._fleet.wait(work)
         job = work.job
         self._tell(ServerEvent(job.site, job.server, "begun", steps=job.step_ids, facts={"change": job.change}))
 
@@ -160,12 +160,15 @@ class Controller:
         work.records += [self._keep(record) for record in records]
         work.at = at
         if at < len(work.job.steps):
-            work.state = "waiting"
+            self._fleet.wait(work)
             return
+        self._end(work, *self._judged(work))
+
+    def _end(self, work: Work, ending: Ending, why: str = "", facts: Mapping[str, str] | None = None) -> None:
         if work.lease:
             work.lease.release()
             work.lease = None
-        self._fleet.end(work, *self._judged(work))
+        self._fleet.end(work, ending, why, facts)
 
     def _judged(self, work: Work) -> tuple[Ending, str]:
         """Say how the work on a server ended, and why not better."""

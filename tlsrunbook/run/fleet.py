@@ -64,7 +64,11 @@ class _Site:
     waves: list[list[Work]]
     open: int = 0  # how many waves were begun
     ended: int = 0  # how many of them have ended
+    busy: int = 0  # servers under way, or waiting for their turn
+    failures: int = 0
     closed: str = ""  # why no further server begins
+    pending: dict[str, Work] = field(default_factory=dict)  # servers of the wave that have not begun
+    left: bool = False  # whether those that no wave will come to have been told so
 
     @property
     def works(self) -> Iterator[Work]:
@@ -82,15 +86,11 @@ class _Site:
     @property
     def resting(self) -> bool:
         """Whether nobody is at work, and nobody of the wave may begin."""
-        return all(work.state == "ended" or (self.closed and work.state == "new") for work in self.wave)
+        return not self.busy and (bool(self.closed) or not self.pending)
 
     @property
     def done(self) -> bool:
-        return self.ended == len(self.waves) and not self.unlike
-
-    @property
-    def failures(self) -> int:
-        return sum(1 for work in self.works if work.ending is Ending.FAILED)
+        return self.ended == len(self.waves) and not self.closed
 
 
 class Fleet:
@@ -104,6 +104,8 @@ class Fleet:
 
     def __init__(self, sites: Sequence[SiteWork], tell: Tell, *, one_by_one: bool = False) -> None:
         self._sites = [_Site(site, [[Work(job) for job in wave] for wave in site.waves]) for site in sites]
+        self._of = {site.work.site: site for site in self._sites}
+        self._waiting: dict[tuple[str, str], Work] = {}
         self._tell = tell
         self._one_by_one = one_by_one
         self.turns = Turns([work.job for work in self.works])
@@ -132,6 +134,7 @@ class Fleet:
                 self._end_wave(site)
             elif site.open < len(site.waves) and not site.closed:
                 site.open += 1
+                site.pending = {work.job.server: work for work in site.wave}
                 self._tell_wave(site, "begun", "")
             else:
                 return
@@ -150,26 +153,45 @@ class Fleet:
         servers = tuple(work.job.server for work in site.wave)
         self._tell(WaveEvent(site.work.site, site.open, len(site.waves), servers, state, text))
 
-    def may_begin(self) -> list[Work]:
-        """Give the servers that have not begun and may, as far as waves and failures go."""
-        return [work for site in self._sites if not site.closed for work in site.wave if work.state == "new"]
+    def may_begin(self) -> list[tuple[str, list[Work]]]:
+        """Give per site the servers that have not begun and may, as far as waves and failures go."""
+        open_sites = [site for site in self._sites if site.pending and not site.closed]
+        return [(site.work.site, list(site.pending.values())) for site in open_sites]
 
+    @property
     def waiting(self) -> list[Work]:
-        """Give the servers that have begun and wait for their turn."""
-        return [work for work in self.works if work.state == "waiting"]
+        """The servers that have begun and wait for their turn."""
+        return list(self._waiting.values())
 
-    def site_of(self, work: Work) -> SiteWork:
-        """Give the site of a server."""
-        return next(site.work for site in self._sites if site.work.site == work.job.site)
+    def begin(self, work: Work) -> None:
+        """Note that a server has begun."""
+        site = self._of[work.job.site]
+        del site.pending[work.job.server]
+        site.busy += 1
+        work.state = "under way"
+
+    def wait(self, work: Work) -> None:
+        """Note that a server waits for its turn."""
+        self._waiting[work.job.place] = work
+        work.state = "waiting"
+
+    def go_on(self, work: Work) -> None:
+        """Note that its turn has come."""
+        del self._waiting[work.job.place]
+        work.state = "under way"
 
     def end(self, work: Work, ending: Ending, why: str = "", facts: Mapping[str, str] | None = None) -> None:
         """Note that the work on a server has ended."""
+        job, site = work.job, self._of[work.job.site]
+        if work.state == "new":
+            site.pending.pop(job.server, None)
+        else:
+            site.busy -= 1
         work.state, work.ending, work.why, work.facts = "ended", ending, why, facts or {}
-        self.turns.ended(work.job, *work.job.step_ids)
-        job = work.job
+        self.turns.ended(job, *job.step_ids)
         state = ending.value if ending in (Ending.HELD, Ending.LEFT) else "ended"
         self._tell(ServerEvent(job.site, job.server, state, why, job.step_ids, {"ending": ending.value, **work.facts}))
-        site = next(one for one in self._sites if one.work.site == job.site)
+        site.failures += ending is Ending.FAILED
         if not site.closed and 0 < site.work.stop_after <= site.failures:
             site.closed = f"{site.failures} server(s) failed, and no further one begins after {site.work.stop_after}"
 
@@ -179,8 +201,9 @@ class Fleet:
             site.closed = site.closed or why
 
     def _leave(self, site: _Site) -> None:
-        for work in site.works:
-            if work.state == "new":
+        if not site.left:
+            site.left = True
+            for work in [one for one in site.works if one.state == "new"]:
                 self.end(work, Ending.LEFT, site.closed)
 
     def result(self, still_to_do: Callable[[ServerJob], tuple[str, ...]]) -> RunResult:

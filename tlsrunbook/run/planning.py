@@ -73,7 +73,7 @@ def jobs_for(
         dict.fromkeys(names, asked.change) if asked.change or asked.fresh else _open_changes(store, names, clock.now())
     )
     if asked.change:
-        refuse_strangers(asked.change, change_servers(store, asked.change), names)
+        refuse_strangers(store, asked.change, names)
         if not any(step.id == ROLLBACK for step in asked.steps):
             for name in names:
                 refuse_rolled_back(store, asked.change, name)
@@ -125,20 +125,30 @@ def change_servers(store: EvidenceStore, change: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*named, *(attempt.server for attempt in store.attempts(change))]))
 
 
-def refuse_strangers(change: str, about: Sequence[str], servers: Sequence[str]) -> None:
+def strangers_to(store: EvidenceStore, change: str, servers: Sequence[str]) -> list[str]:
+    """Give those servers that a change is not about.
+
+    Every notebook asks this, so only these servers' folders are looked at: a change may be about a thousand.
+
+    Raises:
+        UsageError: There is no such change.
+    """
+    named = set(store.asked(change).get("servers", ()))
+    return [name for name in servers if name not in named and not any(store.attempts(change, name))]
+
+
+def refuse_strangers(store: EvidenceStore, change: str, servers: Sequence[str]) -> None:
     """Refuse servers that a change is not about: their evidence would lie where nobody looks for it.
 
     Args:
-        change: Change id.
-        about: The servers it is about; see :func:`change_servers`.
         servers: Server names.
 
     Raises:
-        UsageError: A server is not among those the change is about.
+        UsageError: There is no such change, or a server is not among those it is about.
     """
-    strangers = [name for name in servers if name not in about]
+    strangers = strangers_to(store, change, servers)
     if strangers:
-        known = ", ".join(about)
+        known = ", ".join(change_servers(store, change))
         what = f"the change {change} is not about {', '.join(strangers)}"
         raise UsageError(what, todo=f"it is about {known}; name these with --server, or leave the change out")
 

@@ -58,6 +58,18 @@ class Kernels(Protocol):
         """End everything at once, also kernels that were not closed."""
 
 
+def refuse_kind(kind: str) -> None:
+    """Refuse kernels that there are not, before anything is begun.
+
+    Raises:
+        UsageError: The kind is unknown, or not possible on this computer.
+    """
+    if kind not in KINDS:
+        raise UsageError(f"there are no kernels of the kind {kind!r}", todo=f"write {', '.join(KINDS)}")
+    if kind == "fork" and not can_fork():
+        raise UsageError("kernels cannot be forked on this system", todo="write pool or cold, or leave it to auto")
+
+
 def open_kernels(kind: str = "auto", lanes: int = 1) -> Kernels:
     """Give a source of kernels for one run.
 
@@ -70,10 +82,7 @@ def open_kernels(kind: str = "auto", lanes: int = 1) -> Kernels:
     """
     from tlsrunbook.run.hosted import HostedKernels  # noqa: PLC0415
 
-    if kind not in KINDS:
-        raise UsageError(f"there are no kernels of the kind {kind!r}", todo=f"write {', '.join(KINDS)}")
-    if kind == "fork" and not can_fork():
-        raise UsageError("kernels cannot be forked on this system", todo="write pool or cold, or leave it to auto")
+    refuse_kind(kind)
     cores = os.cpu_count() or 1
     executors = max(1, min(cores // _CORES_PER_EXECUTOR, lanes // _LANES_PER_EXECUTOR))
     return HostedKernels(kind, executors, size=max(1, min(lanes, cores) // executors))

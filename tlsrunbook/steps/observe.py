@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tlsrunbook.errors import CommandFailed
+from tlsrunbook.errors import CommandFailed, DecodeError
 from tlsrunbook.exchange import cmdlets, decode
-from tlsrunbook.exchange.command import Command, Pipeline, Reply
+from tlsrunbook.exchange.command import Command, Greeting, Pipeline, Reply
 from tlsrunbook.exchange.decode_file import ServerFile
 from tlsrunbook.exchange.version import ExchangeVersion, Target
 from tlsrunbook.ports import Shell
@@ -29,8 +29,11 @@ def ask_all(shell: Shell, *reads: Command) -> tuple[Reply, ...]:
         CommandFailed: The server answered one with an error; the first one is told in its own words.
     """
     replies = shell.read(*((command,) for command in reads))
-    meaning = "nothing of this step was sent after it that changes anything"
-    return tuple(_answered(reply, (command,), meaning) for reply, command in zip(replies, reads, strict=True))
+    return tuple(_read_well(reply, command) for reply, command in zip(replies, reads, strict=True))
+
+
+def _read_well(reply: Reply, command: Command) -> Reply:
+    return _answered(reply, (command,), "nothing of this step was sent after it that changes anything")
 
 
 def _answered(reply: Reply, pipeline: Pipeline, meaning: str) -> Reply:
@@ -55,19 +58,8 @@ def observe_server(shell: Shell) -> Seen:
         DecodeError: An answer was not understood.
     """
     greeting = shell.open()
-    first = Target(greeting.computer, greeting.is_edge, ExchangeVersion(0, 0, 0, 0), greeting.parameters)
-    facts = decode.decode_exchange_server(ask(shell, cmdlets.get_exchange_server(first)), greeting.computer)
-    target = Target(greeting.computer, facts.is_edge, facts.version, greeting.parameters)
-    store_reply, listed, subscriptions, transport, receive, send, *own = ask_all(
-        shell,
-        cmdlets.get_store_certificates(target),
-        cmdlets.get_certificates(target),
-        cmdlets.get_edge_subscriptions(target),
-        cmdlets.get_transport_service(target),
-        cmdlets.get_receive_connectors(target),
-        cmdlets.get_send_connectors(target),
-        *_files(target, greeting.folder),
-    )
+    facts, target, replies = _read(shell, greeting)
+    store_reply, listed, subscriptions, transport, receive, send, *own = replies
     store = decode.decode_store(store_reply)
     files = _read_files(own)
     state = decode.server_state(
@@ -80,6 +72,41 @@ def observe_server(shell: Shell) -> Seen:
         store=store,
     )
     return Seen(greeting, target, state, tuple(der for _, der in store), files=files)
+
+
+def _read(shell: Shell, greeting: Greeting) -> tuple[decode.ServerFacts, Target, Sequence[Reply]]:
+    """Ask who the server is, and in the same go what a server is asked of the version that its files have.
+
+    Should it then name another version that is asked otherwise, that is asked anew.
+    """
+    guess = Target(greeting.computer, greeting.is_edge, _file_version(greeting), greeting.parameters)
+    who, asked = cmdlets.get_exchange_server(guess), _reads(guess, greeting.folder)
+    own, *replies = shell.read((who,), *((read,) for read in asked))
+    facts = decode.decode_exchange_server(_read_well(own, who), greeting.computer)
+    target = Target(greeting.computer, facts.is_edge, facts.version, greeting.parameters)
+    wanted = _reads(target, greeting.folder)
+    if wanted != asked:
+        return facts, target, ask_all(shell, *wanted)
+    return facts, target, [_read_well(reply, read) for reply, read in zip(replies, asked, strict=True)]
+
+
+def _file_version(greeting: Greeting) -> ExchangeVersion:
+    try:
+        return ExchangeVersion.parse(greeting.exchange)
+    except DecodeError:
+        return ExchangeVersion(0, 0, 0, 0)
+
+
+def _reads(target: Target, folder: str) -> tuple[Command, ...]:
+    return (
+        cmdlets.get_store_certificates(target),
+        cmdlets.get_certificates(target),
+        cmdlets.get_edge_subscriptions(target),
+        cmdlets.get_transport_service(target),
+        cmdlets.get_receive_connectors(target),
+        cmdlets.get_send_connectors(target),
+        *_files(target, folder),
+    )
 
 
 def _files(target: Target, folder: str) -> tuple[Command, ...]:

@@ -126,10 +126,16 @@ class RunbookApp(IPKernelApp):
         self.init_blackhole()  # type: ignore[no-untyped-call]
 
     def build(self) -> None:
-        """Build the kernel and its shell too, without a connection. That touches every module there is, once."""
+        """Build the kernel and its shell too, without a connection, and let the shell execute a first cell.
+
+        Building touches every module there is; and what a first cell has to set up, none of the forked kernels has to.
+        """
         self.kernel = RunbookKernel.instance(
             parent=self, session=self.session, log=self.log, profile_dir=self.profile_dir, user_ns=self.user_ns
         )
+        if shell := self.kernel.shell:
+            shell.run_cell("pass", store_history=True)
+            shell.reset()
 
     def forked(self, connection_file: str, parent: int) -> None:
         """Become the application of a process of its own.
@@ -141,16 +147,22 @@ class RunbookApp(IPKernelApp):
         self.connection_file, self.parent_handle = connection_file, parent
         self.session.pid, self.session.session = os.getpid(), str(uuid.uuid4())
 
+    def init_control(self, context: Any) -> None:
+        """See ipykernel's ``IPKernelApp``. Without the thread for subshells, which no notebook here has."""
+        super().init_control(context)  # type: ignore[no-untyped-call]
+        self.shell_channel_thread.io_loop.close()
+        self.shell_channel_thread = None
+
     def connect(self) -> None:
         """Do the other part, in ipykernel's order; a test compares the two parts with the whole.
 
-        Extensions and start-up files of the user's profile are left out: nothing runs here but the notebook.
+        Extensions and start-up files of the user's profile are left out: nothing runs here but the notebook. So is the
+        heartbeat, which costs three threads: who started this kernel sees its process end.
         """
         for part in (
             self.init_connection_file,
             self.init_poller,
             self.init_sockets,
-            self.init_heartbeat,
             self.write_connection_file,
             self.log_connection_info,
             self.init_io,

@@ -7,10 +7,12 @@ types, what OpenSSL sets up when it is first used. Nothing is sent to anybody.
 from __future__ import annotations
 
 import ast
+import asyncio
 import contextlib
 import importlib
 import ssl
 import tempfile
+import threading
 import tokenize
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -40,6 +42,7 @@ def warm() -> None:
         _a_handshake(Path(folder) / "own.pem")
     _a_question()
     _a_logon()
+    _a_loop_and_a_thread()
     for module, name in _REMEMBER:
         getattr(importlib.import_module(module), name)()
 
@@ -84,7 +87,10 @@ def _a_handshake(place: Path) -> None:
 def _a_question() -> None:
     with contextlib.suppress(ImportError):
         import dns.message  # noqa: PLC0415 - not every computer that runs kernels has all of it
+        import dns.resolver  # noqa: PLC0415
 
+        with contextlib.suppress(dns.resolver.NoResolverConfiguration):
+            dns.resolver.Resolver()
         dns.message.from_wire(dns.message.make_query("warm.invalid", "A").to_wire())
 
 
@@ -93,3 +99,11 @@ def _a_logon() -> None:
         import spnego  # noqa: PLC0415
 
         spnego.client("nobody", "nothing", protocol="ntlm").step()
+
+
+def _a_loop_and_a_thread() -> None:
+    """Have both, and end both: a process with two threads must not be forked."""
+    asyncio.new_event_loop().close()
+    thread = threading.Thread(target=int)
+    thread.start()
+    thread.join()

@@ -21,7 +21,7 @@ KEEP_SESSION = "TLSRUNBOOK_KEEP_SESSION"
 
 #: For the template and its kernels: a kernel has a dozen threads, each of which would take memory from its own place.
 FEW_ARENAS = {
-    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "65536",
     "MALLOC_TRIM_THRESHOLD_": "65536",
     "MALLOC_TOP_PAD_": "16384",
