@@ -17,16 +17,18 @@ from typing import Any
 
 from tlsrunbook.errors import UsageError
 
+#: The front end asks nobody whether to fetch news, and fetches none.
+_PAGE = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 #: Name of the kernel that every committed notebook asks for.
 _KERNEL = "python3"
 _EXTENSION = "tlsrunbook.ui.server_extension"
 
 
-def write_kernelspec(folder: Path) -> None:
+def write_settings(folder: Path) -> None:
     """Write a kernel specification that starts this very Python, whatever is activated or installed elsewhere.
 
     Args:
-        folder: A data folder of Jupyter's, to be first in ``JUPYTER_PATH``.
+        folder: Becomes the first of Jupyter's data folders and of its configuration folders.
     """
     from ipykernel.kernelspec import get_kernel_dict  # noqa: PLC0415 - heavy
 
@@ -34,6 +36,8 @@ def write_kernelspec(folder: Path) -> None:
     place.mkdir(parents=True)
     spec = {**get_kernel_dict(), "display_name": "Python 3 (tlsrunbook)"}
     (place / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    (folder / "labconfig").mkdir()
+    (folder / "labconfig" / "page_config.json").write_text(json.dumps(_PAGE), encoding="utf-8")
 
 
 def arguments(root: Path, opens: Path, workspace: str, *, port: int | None, browser: bool) -> list[str]:
@@ -85,7 +89,7 @@ def run_jupyterlab(argv: list[str], data: Path) -> None:
 
     Args:
         argv: See :func:`arguments`.
-        data: See :func:`write_kernelspec`.
+        data: See :func:`write_settings`.
 
     Raises:
         UsageError: It cannot be started, or the user's Jupyter configuration switches its logon off.
@@ -105,14 +109,17 @@ def run_jupyterlab(argv: list[str], data: Path) -> None:
 
 @contextmanager
 def _first_in_path(folder: Path) -> Iterator[None]:
-    before = os.environ.get("JUPYTER_PATH")
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(folder), before]))
+    names = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH")
+    before = {name: os.environ.get(name) for name in names}
+    for name in names:
+        os.environ[name] = os.pathsep.join(filter(None, [str(folder), before[name]]))
     try:
         yield
     finally:
-        os.environ.pop("JUPYTER_PATH")
-        if before is not None:
-            os.environ["JUPYTER_PATH"] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _end_in_order(app: Any) -> None:
