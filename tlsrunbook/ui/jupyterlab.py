@@ -5,6 +5,7 @@ JupyterLab runs in this very process. Ctrl-C or SIGTERM ends its kernels, then i
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -105,6 +106,7 @@ def run_jupyterlab(argv: list[str], data: Path) -> None:
         _refuse_open_doors(app)
         _end_in_order(app)
         app.start()
+        _run_down(app.io_loop.asyncio_loop)
 
 
 @contextmanager
@@ -132,6 +134,17 @@ def _end_in_order(app: Any) -> None:
     with contextlib.suppress(ValueError):  # not in the main thread: then nobody sends signals here
         signal.signal(signal.SIGINT, end)
         signal.signal(signal.SIGTERM, end)
+
+
+def _run_down(loop: asyncio.AbstractEventLoop) -> None:
+    """Let what still waits in a stopped loop end; threads that work for it would keep this process from ending."""
+    waiting = asyncio.all_tasks(loop)
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        loop.run_until_complete(asyncio.wait(waiting, timeout=5))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(asyncio.sleep(0))  # what the ends of those tasks called for
 
 
 def _refuse_open_doors(app: Any) -> None:
