@@ -229,12 +229,11 @@ def check_site(site: Site, workers: int, keep: Keep | None = None) -> list[Check
 def standing(site: Site, runs: Path) -> list[tuple[str, str, dict[str, Record]]]:
     """Give server name, newest change id and last record per step, for every server of a site."""
     store = store_of(site, runs)
-    rows = []
-    for server in site.servers:
-        changes = [change for change in store.changes() if server.name in store.asked(change).get("servers", ())]
-        newest = changes[-1] if changes else ""
-        rows.append((server.name, newest, store.latest(newest, server.name) if newest else {}))
-    return rows
+    newest: dict[str, str] = {}
+    for change in store.changes():
+        newest |= dict.fromkeys(store.asked(change).get("servers", ()), change)
+    names = [server.name for server in site.servers]
+    return [(name, newest.get(name, ""), store.latest(newest[name], name) if name in newest else {}) for name in names]
 
 
 def open_lab(
