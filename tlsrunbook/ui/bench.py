@@ -31,6 +31,7 @@ from tlsrunbook.ui.approve_process import approve
 from tlsrunbook.ui.closing import close_session, left_of, sessions_of
 from tlsrunbook.ui.model import Position, face, may, shown_plan
 from tlsrunbook.ui.position import position
+from tlsrunbook.ui.post import troubles_of
 from tlsrunbook.ui.progress import Tell
 from tlsrunbook.ui.session import Session
 from tlsrunbook.ui.work import Borrowed, Work
@@ -233,7 +234,12 @@ class Bench:
             done,
             {} if self._own.is_set() else dict(store.lease_holder(self.server)),
             self._filed(store, change),
+            troubles_of(store.folder),
         )
+
+    def troubles(self) -> tuple[str, ...]:
+        """Give what JupyterLab could not archive or seal of this site, one line each."""
+        return troubles_of(self.store(self.site).folder)
 
     def _filed(self, store: EvidenceStore, change: str) -> int:
         return len(store.filed(change, APPROVAL)) if change else 0
