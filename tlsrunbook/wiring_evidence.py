@@ -17,7 +17,6 @@ from tlsrunbook.adapters.origin import SystemClock, tool, who
 from tlsrunbook.adapters.parts import sweep_dead
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.adapters.timestamp import stamp, stamped_at, timestamp_url
-from tlsrunbook.adapters.vault import ChainVault
 from tlsrunbook.errors import EvidenceError, TlsRunbookError
 from tlsrunbook.evidence import chain, dsse, rollup
 from tlsrunbook.evidence.chain import Flaw, Verdict
@@ -35,7 +34,7 @@ from tlsrunbook.evidence.statement import (
 from tlsrunbook.ports import EvidenceStore
 from tlsrunbook.run.reporting import ReportInfo, remove_live_report, write_live_report, write_report
 from tlsrunbook.run.sealing import About, SealedInfo, seal
-from tlsrunbook.site import load_site
+from tlsrunbook.run.sessions import session_rows
 
 __all__ = [
     "About",
@@ -45,7 +44,6 @@ __all__ = [
     "end_live_report",
     "export_site",
     "flaw_lines",
-    "known_secrets",
     "live_report",
     "load_signer",
     "report_change",
@@ -55,10 +53,6 @@ __all__ = [
     "stamp_seal",
     "verify_site",
 ]
-
-
-#: A password of fewer characters is not looked for.
-_SHORTEST = 8
 
 
 def seal_site(store: EvidenceStore, signer: Signer, what: str, about: About) -> SealedInfo | None:
@@ -137,23 +131,6 @@ def seal_work(
         if stamped:
             tell(f"sealed: {name}, seal {info.number}: {stamped}")
     return info, problems
-
-
-def known_secrets(site_file: Path) -> list[str]:
-    """Give the passwords of a site's credentials that are at hand, to look for them where they must not be.
-
-    Too short ones are left out: any text holds them.
-
-    Args:
-        site_file: One that cannot be read has none.
-    """
-    try:
-        site = load_site(site_file)
-    except TlsRunbookError:
-        return []
-    names = {server.logon.credential for server in site.servers}
-    found = ChainVault(site.credentials.file).at_hand(sorted(names))
-    return [text for secret in found if len(text := secret.reveal()) >= _SHORTEST]
 
 
 def timestamp_flaws(folder: Path, verdict: Verdict, roots: Sequence[bytes]) -> list[Flaw]:
@@ -274,7 +251,8 @@ def change_shown(folder: Path) -> dict[str, Any]:
         attempts.append({"status": "without a record", **facts, **told, **times})
     numbers = rollup.seals_by_change(verdict).get(change, [])
     row = rollup.change_row(asked, store.records(change), len(attempts), numbers)
-    return {**row, "asked_for": asked, "steps": attempts, "sealed": [_seal_data(verdict, n) for n in numbers]}
+    sealed = [_seal_data(verdict, number) for number in numbers]
+    return {**row, "asked_for": asked, "steps": attempts, "sessions": session_rows(store, change), "sealed": sealed}
 
 
 def _seal_data(verdict: Verdict, number: int) -> dict[str, Any]:

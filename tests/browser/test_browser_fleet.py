@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+
 from tests.browser.conftest import Desk
 from tests.browser.labpage import as_text, saved_cell, texts_of
-
 from tests.support.archives import hasty
 from tests.support.fleets import FATES, NOW, FleetWorld
 from tlsrunbook.evidence.fleet_page import fleet_html

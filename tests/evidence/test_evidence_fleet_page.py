@@ -129,6 +129,8 @@ def test_the_picture_has_title_and_description_and_a_table_that_says_the_same(wh
     assert in_words(fleet).startswith(f"{told} certificates are known on 24 servers")
     rows = whole.split("This picture as a table")[1].split("</table>", maxsplit=1)[0]
     assert sum(map(int, re.findall(r"<td>(\d+)</td>", rows))) == told
+    assert re.search(r">before 2026-09-15</td>.*>2027-07-20 or later</td>", rows, re.DOTALL)
+    assert ">2026-11-24 to 2026-11-30</td>" in rows
 
 
 def test_the_limits_of_public_certificates_are_marked_by_the_day_of_issue(fleet: Fleet) -> None:

@@ -202,7 +202,7 @@ class Writer:
         for one in state.certificates:
             if one.pending and step == "request":
                 key = read_csr(one.request).spki_sha256
-                facts = {"event": "submitted", "key": key, "receipt": f"{self.member.name.lower()}.csr"}
+                facts = {"event": "submitted", "key": key, "receipt": f"outbox/{key}/{self.member.name.lower()}.csr"}
                 lines.append({"seq": 2, "at": utc_text(started), **facts})
         for line in lines:
             attempt.append(line, durable=False)

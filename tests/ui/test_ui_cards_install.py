@@ -154,7 +154,7 @@ def test_markup_in_names_and_subjects_is_text(desk: Desk) -> None:
 
 
 def test_controls_are_labelled(desk: Desk) -> None:
-    label, upload = Page(desk).controls().children
+    label, upload, _ = Page(desk).controls().children
     assert "EDGE1" in label.value
     assert upload.description == "Give the CA's answer…"
     assert "EDGE1" in upload.tooltip

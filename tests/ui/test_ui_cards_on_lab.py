@@ -71,7 +71,8 @@ def test_every_name_and_every_endpoint_gets_its_tlsa_record(change: Change) -> N
 
 
 def ask(page: CardPage, domain: str, how: str = "Enter") -> Answer:
-    field, button = page.controls().children
+    asking, said = page.controls().children
+    field, button = asking.children
     if how == "Enter":
         field.value = domain  # as the browser sends it on Enter
     else:
@@ -80,6 +81,8 @@ def ask(page: CardPage, domain: str, how: str = "Enter") -> Answer:
         button.click()
     answer = page.shown[cards_connectors.ANSWER]
     assert isinstance(answer, Answer)
+    assert html.escape(answer.title) in said.value, "it is told beside the field too"
+    assert "role=status" in said.value
     return answer
 
 
@@ -94,7 +97,7 @@ def test_which_connector_before_and_after_the_step(change: Change, how: str) -> 
     page = CardPage(change, "connectors")
     answer = ask(page, "anna@Partner.example.org", how)
     assert answer.title == (
-        "Mail from EDGE1 to partner.example.org takes none (Unreachable queue) (TLS no route) now, "
+        "Mail from EDGE1 to partner.example.org takes no connector (it stays in the Unreachable queue) now, "
         "and TLS required EDGE1 (TLS required) after."
     )
     assert "the most specific one that covers it; cost is not asked then" in repr(answer)
@@ -105,7 +108,7 @@ def test_after_the_step_it_tells_what_was_and_what_is(change: Change) -> None:
     assert change.apply("EDGE1")[-1].status is Status.UNCHANGED
     answer = ask(CardPage(change, "connectors"), "nobody.example.com")
     assert answer.title == (
-        "Mail from EDGE1 to nobody.example.com takes none (Unreachable queue) (TLS no route) before the step, "
+        "Mail from EDGE1 to nobody.example.com takes no connector (it stays in the Unreachable queue) before the step, "
         "and Internet EDGE1 (TLS opportunistic) now."
     )
     change.apply("EDGE1", "connectors", change=change.store.changes()[-1])
@@ -126,7 +129,7 @@ def test_bad_input_is_one_clear_message(change: Change, typed: str) -> None:
 
 def test_the_field_says_what_it_is_for(change: Change) -> None:
     change.plan("EDGE1", "connectors")
-    field, button = CardPage(change, "connectors").controls().children
+    field, button = CardPage(change, "connectors").controls().children[0].children
     assert field.description == "Which connector will mail to this domain take?"
     assert button.tooltip
 

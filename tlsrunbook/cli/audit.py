@@ -132,6 +132,8 @@ def show(
     for name in ("change", "asked", "user", "host", "ticket", "reason", "mode", "servers", "outcome", "rolled_back"):
         say(console, f"{name:11} {_text(shown[name])}")
     _table(("server", "step", "attempt", "mode", "status", "finished", "summary"), shown["steps"])
+    if shown["sessions"]:
+        _table(("number", "server", "finished", "user", "rendering", "why", "notebook", "sha256"), shown["sessions"])
     _table(("number", "what", "outcome", "sealed", "files", "keyid", "digest"), shown["sealed"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,7 @@ def status(
     """Show from the records where every server of a site stands, and who works on it now."""
     from tlsrunbook import console as show
     from tlsrunbook.steps.registry import OPTIONAL, STEP_IDS
+    from tlsrunbook.ui.post import troubles_of
     from tlsrunbook.wiring import standing
 
     console = make_console(as_json)
@@ -67,3 +69,6 @@ def status(
     else:
         others = [step.id for step in OPTIONAL if any(step.id in now.last for _, now in rows)]
         show.status_table(console, rows, [*STEP_IDS, *others])
+    for name in dict.fromkeys(name for name, _ in rows):
+        for trouble in troubles_of(runs.absolute() / name):
+            print(f"tlsrunbook: not archived or sealed from JupyterLab: {trouble}", file=sys.stderr)

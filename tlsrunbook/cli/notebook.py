@@ -109,7 +109,7 @@ def _open(
     port: int | None,
     browser: bool,
 ) -> None:
-    from tlsrunbook.ui.jupyterlab import arguments, run_jupyterlab, write_kernelspec
+    from tlsrunbook.ui.jupyterlab import arguments, run_jupyterlab, write_settings
     from tlsrunbook.ui.working_copy import working_copies
 
     if len(sites) == 1:
@@ -127,7 +127,7 @@ def _open(
         for note in copies[-1].notes:
             say(console, f"  {note}")
     say(console, f"evidence: {runs}")
-    write_kernelspec(temporary / "jupyter")
+    write_settings(temporary / "jupyter")
     argv = arguments(root, copies[0].opens, f"tlsrunbook-{sites[0].name}", port=port, browser=browser)
     say(console, "JupyterLab starts; Ctrl-C here ends it.")
     run_jupyterlab(argv, temporary / "jupyter")

@@ -23,6 +23,10 @@ TLSA_NOTE = (
 CSR_NOTE = "Give the CA all of it, with its first and last line. It holds no secret: the private key is on the server."
 
 
+#: More certificates than these do not fit beside each other.
+_SIDE_BY_SIDE = 3
+
+
 @dataclass(frozen=True)
 class Section:
     """One part of a card.
@@ -117,8 +121,22 @@ def _install(record: Record) -> Iterator[_Part]:
     rows = _rows(record, name, "place", "what it is", "thumbprint")
     if rows:
         told = [f"Order: {record.facts.get(order)}", f"Chain: {record.facts.get(chain) or 'none'}"]
-        section = _table("The CA's answer", rows, tuple(rows[0]), note=". ".join(told), narrow=(0,))
-        yield section, (name, order, chain)
+        yield certificate_table("The CA's answer", rows, ". ".join(told)), (name, order, chain)
+
+
+def certificate_table(title: str, rows: Sequence[_Row], note: str) -> Section:
+    """Give certificates side by side, or one below the other when there are many.
+
+    Args:
+        rows: As of :func:`tlsrunbook.policy.reply_contents.reply_rows`.
+    """
+    kinds = tuple(rows[0])
+    if len(rows) > _SIDE_BY_SIDE:
+        return _table(title, rows, kinds, note, narrow=(0,))
+    first, *others = kinds
+    cells = [[kind, *(str(row.get(kind, "")) for row in rows)] for kind in others]
+    heads = ("", *(f"{first} {row.get(first, '')}" for row in rows))
+    return Section(title, heads, [row for row in cells if any(row[1:])], note=note, narrow=(0,))
 
 
 def _connectors(record: Record) -> Iterator[_Part]:

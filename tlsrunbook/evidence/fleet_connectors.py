@@ -12,8 +12,10 @@ from tlsrunbook.plan.outdated import outdated_names, sent_from
 from tlsrunbook.plan.target import USABLE, chosen_certificate
 from tlsrunbook.policy.confirm import concerned
 from tlsrunbook.policy.followers import label_of
-from tlsrunbook.policy.tls_names import certificates_named, readable_names, same_name
+from tlsrunbook.policy.tls_names import certificates_named, common_name_in, readable_names, same_name
 from tlsrunbook.site import Server, Site
+
+_OWN = "run activate, and on sending servers connectors"
 
 
 def stale_names(site: Site, server: Server, state: ServerState | None, at: datetime) -> tuple[StaleName, ...]:
@@ -44,7 +46,8 @@ def _named(site: Site, server: Server, state: ServerState, at: datetime) -> Iter
         bearing = [one for one in certificates_named(state, name) if not one.pending]
         found = _judged(name, bearing, older, at, chosen, tell=readable_names(state))
         if found:
-            yield StaleName(label_of(connector), name, found[0], f"{found[1]}: {_effect(connector, found[0])}")
+            what = f"{found[1]}: {_effect(connector, found[0])}"
+            yield StaleName(label_of(connector), name, found[0], what, _todo(name, found[0], server))
 
 
 def _judged(
@@ -82,13 +85,20 @@ def _effect(connector: ReceiveConnector | SendConnector, kind: str) -> str:
     return "partners that check certificates do not deliver (event 12016)"
 
 
+def _todo(name: str, kind: str, server: Server) -> str:
+    """The steps set what stood for the server's own names, and leave the rest alone."""
+    if kind == "older" or common_name_in(name) in server.all_names:
+        return _OWN
+    return "install the certificate it means, or correct its TlsCertificateName: no step touches it"
+
+
 def _unnamed(server: Server, state: ServerState, at: datetime) -> Iterator[StaleName]:
     """Look at the Internet-facing receive connectors that name none: Exchange goes by their FQDN."""
     for connector in concerned(state, server) if "receive" in server.roles else ():
         fqdn = connector.fqdn or state.fqdn
         if not connector.tls_certificate_name and not any(_serves(one, fqdn, at) for one in state.certificates):
             what = "names no certificate, and no valid one with SMTP has its FQDN: no STARTTLS is offered (event 12014)"
-            yield StaleName(label_of(connector), fqdn, "unmatched", what)
+            yield StaleName(label_of(connector), fqdn, "unmatched", what, _OWN)
 
 
 def _serves(one: ExchangeCertificate, fqdn: str, at: datetime) -> bool:

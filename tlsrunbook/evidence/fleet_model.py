@@ -134,12 +134,14 @@ class StaleName:
         names: A TLS certificate name, or an FQDN.
         kind: ``gone``, ``expired``, ``older`` or ``unmatched``.
         what: One sentence.
+        todo: What to do about it.
     """
 
     connector: str
     names: str
     kind: str
     what: str
+    todo: str
 
 
 @dataclass(frozen=True)

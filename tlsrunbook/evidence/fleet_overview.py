@@ -43,12 +43,14 @@ class Week:
 
     Args:
         begins: First day; None for all that ended before the picture begins.
+        until: The day after its last; None for all that end after the picture's end.
         in_use: For a server's FQDN.
         others: Of a CA, and not in use for one.
         self_signed: Signed by the servers themselves.
     """
 
     begins: datetime | None
+    until: datetime | None
     in_use: int = 0
     others: int = 0
     self_signed: int = 0
@@ -69,7 +71,11 @@ def weeks(fleet: Fleet) -> tuple[Week, ...]:
         counted[min(max(at, -1), count), kind] += 1
     kinds = ("in_use", "others", "self_signed")
     return tuple(
-        Week(first + at * WEEK if at >= 0 else None, *(counted[at, kind] for kind in kinds))
+        Week(
+            first + at * WEEK if at >= 0 else None,
+            first + (at + 1) * WEEK if at < count else None,
+            *(counted[at, kind] for kind in kinds),
+        )
         for at in range(-1, count + 1)
     )
 

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from tlsrunbook.evidence.fleet_model import Fleet, Verdict
 from tlsrunbook.evidence.fleet_overview import Week, in_words, overview, renewal_time, weeks
-from tlsrunbook.evidence.fleet_scale import WEEK, limit_text, limits
+from tlsrunbook.evidence.fleet_scale import DAY, limit_text, limits
 from tlsrunbook.evidence.fleet_table import VERDICTS, Cell, FleetTable, Row
 from tlsrunbook.evidence.fleet_tables import counted, tables
 from tlsrunbook.evidence.fleet_timeline import lane_grid
@@ -136,7 +136,7 @@ def _pictures(fleet: Fleet) -> str:
     """Give the picture of all certificates, the same as a table, and what the lanes share."""
     told = "".join(f"<li>{escape(limit_text(limit))}</li>" for limit in limits(fleet.at))
     rows = [_week(week) for week in weeks(fleet) if week.all]
-    heads = ("week from", "in use", "installed besides", "self-signed")
+    heads = ("days", "in use", "installed besides", "self-signed")
     numbers = table(heads, rows, tight=(0,), empty="no certificate is known", cards=False)
     return (
         f"{overview(fleet)}<details><summary>This picture as a table</summary><p>{escape(in_words(fleet))}</p>{numbers}"
@@ -146,8 +146,11 @@ def _pictures(fleet: Fleet) -> str:
 
 
 def _week(week: Week) -> tuple[str, ...]:
-    begins = f"{week.begins:%Y-%m-%d} to {week.begins + WEEK:%Y-%m-%d}" if week.begins else "before"
-    return begins, str(week.in_use), str(week.others), str(week.self_signed)
+    if week.begins is None:
+        days = f"before {week.until:%Y-%m-%d}"
+    else:
+        days = f"{week.begins:%Y-%m-%d} {f'to {week.until - DAY:%Y-%m-%d}' if week.until else 'or later'}"
+    return days, str(week.in_use), str(week.others), str(week.self_signed)
 
 
 def _elsewhere(fleet: Fleet) -> str:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
+from tlsrunbook.evidence.fleet_cells import (
+    ago_cell,
+    end_cell,
+    lasting,
+    name_cell,
+    none_on,
+    row_of,
+    site_and_server,
+)
 from tlsrunbook.evidence.fleet_model import EndpointSeen, Fleet, FleetServer, Held, OpenRequest, StaleName, Verdict
 from tlsrunbook.evidence.fleet_scale import DAY
 from tlsrunbook.evidence.fleet_table import VERDICTS, Cell, FleetTable, Row
@@ -21,7 +28,6 @@ STATES: dict[State, tuple[str, str]] = {
     State.FAILED: ("✗", "bad"),
     State.UNKNOWN: ("?", "odd"),
 }
-_NEVER = Cell("never", kind="quiet", sort="~")
 _KINDS = {"gone": ("✗", "bad"), "expired": ("✗", "bad"), "older": ("!", "wait"), "unmatched": ("✗", "bad")}
 
 
@@ -43,7 +49,7 @@ def server_table(fleet: Fleet) -> FleetTable:
         "servers",
         "Servers and steps",
         "How each server stands, the most urgent first, and each step of its newest change.",
-        (*_head(fleet), "stands", "why, and what to do", *fleet.steps, "ends"),
+        (*site_and_server(fleet), "stands", "why, and what to do", *fleet.steps, "ends"),
         tuple(_server_row(fleet, server) for server in _urgent_first(fleet)),
         "there is no server",
     )
@@ -57,16 +63,6 @@ def _urgent_first(fleet: Fleet) -> list[FleetServer]:
     return sorted(fleet.servers, key=order)
 
 
-def _head(fleet: Fleet) -> tuple[str, ...]:
-    return ("site", "server") if len(fleet.sites) > 1 else ("server",)
-
-
-def _row(fleet: Fleet, server: FleetServer, *cells: Cell, more: str = "") -> Row:
-    name = Cell(server.server, more=more, strong=True)
-    head = (Cell(server.site, tight=True), name) if len(fleet.sites) > 1 else (name,)
-    return Row(f"{server.site} / {server.server}", server.verdict, (*head, *cells))
-
-
 def _server_row(fleet: Fleet, server: FleetServer) -> Row:
     sign, kind = VERDICTS[server.verdict]
     stands = Cell(f"{sign} {server.verdict.value}", kind=kind, tile=True, sort=str(server.verdict.rank))
@@ -75,7 +71,7 @@ def _server_row(fleet: Fleet, server: FleetServer) -> Row:
     why = Cell(server.because + (f"; {others}" if others else ""), more=server.todo, wide=True)
     standing = {row.step: row for row in server.steps}
     cells = (_step_cell(server, step, standing.get(step)) for step in fleet.steps)
-    return _row(fleet, server, stands, why, *cells, _day(fleet, server.ends), more=server.fqdn)
+    return row_of(fleet, server, stands, why, *cells, end_cell(fleet, server.ends), more=server.fqdn)
 
 
 def _step_cell(server: FleetServer, step: str, row: StepStanding | None) -> Cell:
@@ -89,23 +85,6 @@ def _step_cell(server: FleetServer, step: str, row: StepStanding | None) -> Cell
     return Cell(f"{sign} {row.state.value}", kind=kind, sort=str(list(State).index(row.state)))
 
 
-def _day(fleet: Fleet, moment: datetime | None) -> Cell:
-    if moment is None:
-        return Cell("? unknown", kind="odd", sort="99999")
-    return Cell(f"{moment:%Y-%m-%d}", more=_left(fleet, moment), tight=True, sort=f"{(moment - fleet.at) / DAY:.2f}")
-
-
-def _left(fleet: Fleet, moment: datetime) -> str:
-    days = fleet.days_left(moment)
-    if moment <= fleet.at:
-        return f"ended {_days(-days)} ago" if days else "ended today"
-    return _days(days)
-
-
-def _days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count} days"
-
-
 def end_table(fleet: Fleet) -> FleetTable:
     """One line per server with all its certificates, what ends first above."""
     servers = sorted(fleet.servers, key=lambda server: (server.ends is None, server.ends or fleet.at))
@@ -114,7 +93,7 @@ def end_table(fleet: Fleet) -> FleetTable:
         "When certificates end, by server",
         "Thick: on the wire when it was verified last. Outlined: the newest, not seen on the wire yet. Thin: installed "
         "besides. Dashed: requested. The tick behind a bar is the longest life its day of issue allows.",
-        (*_head(fleet), "time", "ends", "days left", "where it was seen", "besides"),
+        (*site_and_server(fleet), "time", "ends", "days left", "where it was seen", "besides"),
         tuple(_end_row(fleet, server) for server in servers),
         "there is no server",
         picture=axis(fleet.at),
@@ -126,7 +105,7 @@ def _end_row(fleet: Fleet, server: FleetServer) -> Row:
     used = [one for one in server.certificates if one.for_fqdn]
     first = min((one for one in used if one.ends), key=lambda one: str(one.ends), default=None)
     besides = [f"{one.where.value} until {one.ends:%Y-%m-%d}" for one in used if one is not first and one.ends]
-    besides += [f"requested, {_days((fleet.at - one.since).days)} ago" for one in server.requests]
+    besides += [f"requested {lasting(fleet.at - one.since)} ago" for one in server.requests]
     others = sum(1 for one in server.certificates if one.ends and not one.for_fqdn)
     besides += [f"{others} installed"] if others else []
     picture = Cell(picture=lane(server, fleet.at), sort=str(server.ends or "~"))
@@ -136,12 +115,12 @@ def _end_row(fleet: Fleet, server: FleetServer) -> Row:
             "? unknown" if server.read_at is None else "✗ none", kind="odd" if server.read_at is None else "bad"
         )
         nowhere = (sign, Cell("?", sort="99999"), Cell("nowhere", kind="quiet"), Cell(more))
-        return _row(fleet, server, picture, *nowhere, more=server.fqdn)
+        return row_of(fleet, server, picture, *nowhere, more=server.fqdn)
     days = fleet.days_left(first.ends)
     kind = "bad" if first.ends <= fleet.at else "wait" if first.ends - fleet.at <= server.renew_before else "ok"
     mark = {"bad": "✗ ", "wait": "! ", "ok": ""}[kind]
     left = Cell(f"{mark}{days}", kind=kind, sort=f"{(first.ends - fleet.at) / DAY:.2f}")
-    return _row(
+    return row_of(
         fleet,
         server,
         picture,
@@ -160,22 +139,31 @@ def request_table(fleet: Fleet) -> FleetTable:
         "requests",
         "Open requests",
         "Requests that waited on their server when it was read last, and since when the authority has the CSR.",
-        (*_head(fleet), "names", "waits", "at the authority since", "authority", "receipt", "change"),
+        (*site_and_server(fleet), "names", "waits", "at the authority since", "authority", "receipt", "change"),
         tuple(_request_row(fleet, server, request) for server, request in found),
-        _none_on(fleet, "no request waits"),
+        none_on(fleet, "no request waits"),
     )
 
 
 def _request_row(fleet: Fleet, server: FleetServer, request: OpenRequest) -> Row:
     waits = fleet.at - request.since
-    cell = Cell(_days(waits.days), kind="wait", sort=f"{waits / DAY:.2f}")
+    cell = Cell(lasting(waits), kind="wait", sort=f"{waits / DAY:.2f}")
     since = (
         Cell(f"{request.submitted:%Y-%m-%d %H:%M}Z", tight=True)
         if request.submitted
         else Cell("? no run on record handed it over", kind="odd", more=f"made {request.made:%Y-%m-%d %H:%M}Z")
     )
-    names = Cell(request.names[0], more=", ".join(request.names[1:]))
-    return _row(fleet, server, names, cell, since, Cell(request.authority), Cell(request.receipt), Cell(request.change))
+    names = Cell(request.names[0], more=", ".join(request.names[1:]), tight=len(request.names[0]) < 40)
+    return row_of(
+        fleet,
+        server,
+        names,
+        cell,
+        since,
+        Cell(request.authority),
+        Cell(request.receipt, code=True),
+        Cell(request.change, tight=True),
+    )
 
 
 def stale_table(fleet: Fleet) -> FleetTable:
@@ -185,47 +173,23 @@ def stale_table(fleet: Fleet) -> FleetTable:
         "stale",
         "Connectors that name a stale certificate",
         "As each server was read last: the name leads to no certificate, to one that is over, or to an older one.",
-        (*_head(fleet), "connector", "is", "it names", "what that means", "read"),
+        (*site_and_server(fleet), "connector", "is", "it names", "what that means", "read"),
         tuple(_stale_row(fleet, server, one) for server, one in found),
-        _none_on(fleet, "none"),
+        none_on(fleet, "none"),
     )
-
-
-def _none_on(fleet: Fleet, none: str) -> str:
-    """Say that there is none, and of how many servers that is known."""
-    read = sum(1 for server in fleet.servers if server.read_at is not None)
-    unread = len(fleet.servers) - read
-    if not read:
-        return "not known: no server was read yet"
-    rest = f"; {unread} {'was' if unread == 1 else 'were'} never read" if unread else ""
-    return f"{none}, on {read} server{'s' if read != 1 else ''} that {'were' if read != 1 else 'was'} read{rest}"
 
 
 def _stale_row(fleet: Fleet, server: FleetServer, one: StaleName) -> Row:
     sign, kind = _KINDS[one.kind]
-    return _row(
+    return row_of(
         fleet,
         server,
         Cell(one.connector),
         Cell(f"{sign} {one.kind}", kind=kind, tile=True),
-        _certificate_name(one.names),
-        Cell(one.what, wide=True),
-        _ago(fleet, server.read_at),
+        name_cell(one.names),
+        Cell(one.what, more=one.todo, wide=True),
+        ago_cell(fleet, server.read_at),
     )
-
-
-def _certificate_name(name: str) -> Cell:
-    """Give a TLS certificate name on two lines: issuer, then subject."""
-    issuer, mark, subject = name.partition("<S>")
-    return Cell(issuer, more=mark + subject, code=True)
-
-
-def _ago(fleet: Fleet, moment: datetime | None) -> Cell:
-    if moment is None:
-        return _NEVER
-    days = (fleet.at - moment).days
-    text = "today" if days < 1 else f"{_days(days)} ago"
-    return Cell(f"{moment:%Y-%m-%d}", more=text, tight=True, sort=moment.isoformat())
 
 
 def endpoint_table(fleet: Fleet) -> FleetTable:
@@ -236,7 +200,7 @@ def endpoint_table(fleet: Fleet) -> FleetTable:
         "endpoints",
         "Last verification of each endpoint",
         "By a real STARTTLS handshake. What was seen before the server was changed again is proven no longer.",
-        (*_head(fleet), "endpoint", "is", "seen", "handshake", "certificate shown", "valid until"),
+        (*site_and_server(fleet), "endpoint", "is", "seen", "handshake", "certificate shown", "valid until"),
         tuple(_endpoint_row(fleet, server, one) for server, one in found),
         "no site file names an endpoint",
     )
@@ -250,13 +214,13 @@ def _endpoint_row(fleet: Fleet, server: FleetServer, one: EndpointSeen) -> Row:
     words = {0: ("✗ not ok", "bad"), 1: ("? never seen", "odd"), 2: ("? outdated", "odd"), 3: ("✓ ok", "ok")}
     text, kind = words[_gravity(one)]
     shown = Cell(one.thumbprint, code=True, more=one.what) if one.thumbprint else Cell("-", more=one.what)
-    until = _day(fleet, one.ends) if one.ends else Cell("-", kind="quiet", sort="~")
-    return _row(
+    until = end_cell(fleet, one.ends) if one.ends else Cell("-", kind="quiet", sort="~")
+    return row_of(
         fleet,
         server,
         Cell(one.endpoint, more=one.address),
         Cell(text, kind=kind, tile=True),
-        _ago(fleet, one.at),
+        ago_cell(fleet, one.at),
         Cell(one.result or "-"),
         shown,
         until,
@@ -271,7 +235,7 @@ def certificate_table(fleet: Fleet) -> FleetTable:
         "Every certificate",
         "As each server was read last, and what was on the wire. "
         "A public certificate may live as long as the day of its issue allows.",
-        (*_head(fleet), "certificate", "where", "used", "issuer", "from", "until", "lives", "thumbprint"),
+        (*site_and_server(fleet), "certificate", "where", "used", "issuer", "from", "until", "lives", "thumbprint"),
         tuple(_certificate_row(fleet, server, one) for server, one in found),
         "none is known",
         folded=True,
@@ -282,7 +246,7 @@ def _certificate_row(fleet: Fleet, server: FleetServer, one: Held) -> Row:
     days = (one.ends - one.begins).days if one.ends and one.begins else None
     lives = f"{days} of {one.limit} days" if days is not None and one.limit else f"{days} days" if days else "-"
     issuer = "itself" if one.self_signed and one.ends else one.issuer or "-"
-    return _row(
+    return row_of(
         fleet,
         server,
         Cell(one.title),
@@ -290,7 +254,7 @@ def _certificate_row(fleet: Fleet, server: FleetServer, one: Held) -> Row:
         Cell(", ".join(one.uses) or "-", kind="" if one.uses else "quiet"),
         Cell(issuer),
         Cell(f"{one.begins:%Y-%m-%d}" if one.begins else "-", tight=True),
-        _day(fleet, one.ends) if one.ends else Cell("-", kind="quiet", sort="99999"),
+        end_cell(fleet, one.ends) if one.ends else Cell("-", kind="quiet", sort="99999"),
         Cell(lives, kind="wait" if days and one.limit and days > one.limit else "", sort=str(days or "")),
         Cell(one.thumbprint, code=True),
     )

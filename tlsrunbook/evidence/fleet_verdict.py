@@ -45,7 +45,7 @@ def _reasons(server: FleetServer, at: datetime) -> Iterator[tuple[Verdict, str, 
     stale = [one for one in server.stale if not server.open or one.kind in ("gone", "expired")]
     for one in stale[:1]:
         more = f" (and {len(stale) - 1} more)" if len(stale) > 1 else ""
-        yield Verdict.STALE, f"{one.connector} {one.what}{more}", "run activate and connectors"
+        yield Verdict.STALE, f"{one.connector}: {one.what}{more}", one.todo
     for endpoint in server.endpoints:
         if endpoint.ok is False and not endpoint.outdated:
             yield Verdict.FAILED, f"{endpoint.endpoint}: {endpoint.what or endpoint.result}", _AGAIN

@@ -22,6 +22,7 @@ from tlsrunbook.evidence.report_facts import (
     tried,
     what_to_do,
 )
+from tlsrunbook.evidence.report_sessions import sessions
 
 Last = Mapping[tuple[str, str], Record]
 
@@ -39,6 +40,7 @@ def report_html(report: ChangeReport) -> str:
         "<h2>Back-out plan</h2>" + sections.undo(report),
         "<h2>Plans and approvals</h2>" + sections.approvals(report),
         "<h2>Every attempt</h2>" + sections.attempts(report),
+        sessions(report),
         "<h2>Seals</h2>" + sections.seals(report),
         "<h2>Made with</h2>" + sections.made_with(report),
     ]

@@ -58,6 +58,7 @@ class ChangeReport:
         unrecorded: Server, step and attempt of those that have no record.
         plans: Each ``number``, ``made``, ``by``, ``digest``, ``changes``; or ``number`` and ``wrong``.
         approvals: Each ``file``, and ``by``, ``at``, ``expires``, ``plan``, ``digest``, ``keyid``; or ``wrong``.
+        sessions: Those in JupyterLab; see ``run.sessions.session_rows``.
         seals: Each ``number``, ``what``, ``outcome``, ``sealed``, ``digest``, ``keyid``; those made before this report.
         outcome: How the run ended that wrote this report, where no record tells: ``interrupted`` or ``failed``; or
             ``running`` while it has not ended.
@@ -76,6 +77,7 @@ class ChangeReport:
     unrecorded: tuple[tuple[str, str, int], ...] = ()
     plans: tuple[Mapping[str, Any], ...] = ()
     approvals: tuple[Mapping[str, str], ...] = ()
+    sessions: tuple[Mapping[str, Any], ...] = ()
     seals: tuple[Mapping[str, Any], ...] = ()
     outcome: str = ""
     made: str = ""

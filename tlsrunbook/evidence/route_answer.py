@@ -11,6 +11,7 @@ from tlsrunbook.evidence.cards import Section
 from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.plan.asked_domain import asked_domain
 from tlsrunbook.plan.connector_rows import NOW, THEN, answer_from
+from tlsrunbook.plan.route import tls_of
 
 _FACT = "send connectors"
 
@@ -40,8 +41,7 @@ def route_answer(record: Record, typed: str) -> Answer:
         rows = []
         for when, label in labels.items():
             answer, tls = answer_from(table, when, domain, server)
-            taken = answer.taken.name if answer.taken else "none (Unreachable queue)"
-            rows.append((label, taken, tls, answer.because))
+            rows.append((label, answer.taken.name if answer.taken else "none", tls, answer.because))
             rows += [("", f"not {name}", "", why) for name, why in answer.others]
         told.append(_sentence(domain, server, rows))
         sections.append(Section(f"Why, on {server}", ("", "connector", "TLS", "because"), rows, narrow=(0,)))
@@ -52,7 +52,11 @@ def route_answer(record: Record, typed: str) -> Answer:
 
 
 def _sentence(domain: str, server: str, rows: list[tuple[str, str, str, str]]) -> str:
-    (first, one, tls, _), (second, other, tls_then, _) = (row for row in rows if row[0])
-    if (one, tls) == (other, tls_then):
-        return f"Mail from {server} to {domain} takes {one} (TLS {tls}), {first} and {second}."
-    return f"Mail from {server} to {domain} takes {one} (TLS {tls}) {first}, and {other} (TLS {tls_then}) {second}."
+    first, second = (row for row in rows if row[0])
+    if first[1:3] == second[1:3]:
+        return f"Mail from {server} to {domain} takes {_taken(first)}, {first[0]} and {second[0]}."
+    return f"Mail from {server} to {domain} takes {_taken(first)} {first[0]}, and {_taken(second)} {second[0]}."
+
+
+def _taken(row: tuple[str, str, str, str]) -> str:
+    return f"{row[1]} (TLS {row[2]})" if row[2] != tls_of(None) else "no connector (it stays in the Unreachable queue)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tlsrunbook.evidence.answers import Answer
-from tlsrunbook.evidence.cards import Section
+from tlsrunbook.evidence.cards import Section, certificate_table
 from tlsrunbook.policy.upload import Inspection
 
 _SIGNS = {"refuse": "⊘", "error": "✗", "warning": "!", "info": "i"}
@@ -26,13 +26,11 @@ def upload_answer(inspection: Inspection, names: str, place: str = "") -> Answer
         sections.append(Section("Findings", ("", "rule", "what was seen", "what to do"), rows, narrow=(0, 1)))
     if inspection.accepted and place:
         title = f"The CA's answer was taken: {names}"
-        todo = "press Plan on this card: the step install judges it again, and shows what will be sent"
+        todo = "press Plan when this card is ready: the step install judges it again, and shows what will be sent"
         return Answer("good", title, f"{inspection.message}. It lies in {place}.", todo, sections)
     return Answer("bad", f"Refused, and nothing was kept: {names}", inspection.message, inspection.todo, sections)
 
 
 def _contents(inspection: Inspection) -> Section:
-    heads = tuple(inspection.rows[0])
-    rows = [[row[head] for head in heads] for row in inspection.rows]
     note = ". ".join(f"{name.capitalize()}: {value}" for name, value in inspection.facts.items())
-    return Section("What is in it", heads, rows, note=note, narrow=(0,))
+    return certificate_table("What is in it", inspection.rows, note)

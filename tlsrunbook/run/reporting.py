@@ -18,6 +18,7 @@ from tlsrunbook.evidence.page import page_bytes
 from tlsrunbook.evidence.report import report_html
 from tlsrunbook.evidence.report_facts import ChangeReport, Executed
 from tlsrunbook.ports import Attempt, EvidenceStore
+from tlsrunbook.run.sessions import session_rows
 from tlsrunbook.steps.registry import ALL_STEPS
 
 
@@ -94,6 +95,7 @@ def _change_report(store: EvidenceStore, change: str, info: ReportInfo) -> Chang
         unrecorded=tuple(key for key in notebooks if key not in recorded),
         plans=tuple(_plans(store, change)),
         approvals=tuple(_approvals(store, change)),
+        sessions=session_rows(store, change),
         seals=tuple(info.seals),
         outcome=info.outcome,
         made=info.made,

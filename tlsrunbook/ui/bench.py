@@ -24,13 +24,14 @@ from tlsrunbook.evidence.standing import State
 from tlsrunbook.ports import EvidenceStore
 from tlsrunbook.run.abandoned import reconcile
 from tlsrunbook.run.change_plans import leave_plan, newest_plan, policy_facts
-from tlsrunbook.run.planning import ROLLBACK, change_servers, refuse_strangers
+from tlsrunbook.run.planning import ROLLBACK, refuse_strangers
 from tlsrunbook.site import Server, Site, load_site
 from tlsrunbook.steps.registry import step_of
 from tlsrunbook.ui.approve_process import approve
 from tlsrunbook.ui.closing import close_session, left_of, sessions_of
 from tlsrunbook.ui.model import Position, face, may, shown_plan
 from tlsrunbook.ui.position import position
+from tlsrunbook.ui.post import troubles_of
 from tlsrunbook.ui.progress import Tell
 from tlsrunbook.ui.session import Session
 from tlsrunbook.ui.work import Borrowed, Work
@@ -114,7 +115,7 @@ class Bench:
     def _change(self, store: EvidenceStore, one: Server) -> str:
         """Give the change the cards are about; empty when the next step begins one."""
         if self.change:
-            refuse_strangers(self.change, change_servers(store, self.change), [one.name])
+            refuse_strangers(store, self.change, [one.name])
             return self.change
         if self.fresh:
             return store.open_change(one.name)  # somebody else has begun one meanwhile
@@ -233,7 +234,12 @@ class Bench:
             done,
             {} if self._own.is_set() else dict(store.lease_holder(self.server)),
             self._filed(store, change),
+            troubles_of(store.folder),
         )
+
+    def troubles(self) -> tuple[str, ...]:
+        """Give what JupyterLab could not archive or seal of this site, one line each."""
+        return troubles_of(self.store(self.site).folder)
 
     def _filed(self, store: EvidenceStore, change: str) -> int:
         return len(store.filed(change, APPROVAL)) if change else 0

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tlsrunbook.evidence.record import Record
 from tlsrunbook.evidence.route_answer import connector_tables, route_answer
+from tlsrunbook.ui.cards import paragraph
 from tlsrunbook.ui.extras import CardContext
 
 if TYPE_CHECKING:
@@ -31,12 +32,16 @@ def extra(context: CardContext) -> ipywidgets.Widget | None:
     )
     button = ipywidgets.Button(description="Ask", tooltip="Answer below, for now and for after the step")
 
+    said = ipywidgets.HTML()
+
     def ask(_: object) -> None:
-        context.show(ANSWER, route_answer(record, field.value))
+        answer = route_answer(record, field.value)
+        said.value = paragraph(f"{answer.title} {answer.todo}", role="status")  # the output may be off the screen
+        context.show(ANSWER, answer)
 
     field.observe(ask, "value")  # with Enter, or when the field is left
     button.on_click(ask)
-    return ipywidgets.HBox([field, button], layout={"flex_flow": "row wrap"})
+    return ipywidgets.VBox([ipywidgets.HBox([field, button], layout={"flex_flow": "row wrap"}), said])
 
 
 def record_of(context: CardContext) -> Record | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tlsrunbook.adapters.authority_folder import FolderAuthority
@@ -20,6 +19,7 @@ from tlsrunbook.evidence.answers import Answer
 from tlsrunbook.evidence.upload_answer import upload_answer
 from tlsrunbook.policy.upload import Inspection, Wanted, inspect_upload
 from tlsrunbook.run.approvals import CSR_FILE
+from tlsrunbook.ui.cards import paragraph
 from tlsrunbook.ui.cards_request import csr_of
 from tlsrunbook.ui.extras import CardContext
 
@@ -48,15 +48,9 @@ def extra(context: CardContext) -> ipywidgets.Widget | None:
         tooltip=f"Choose the files that the CA sent for {context.server.name}",
         layout={"width": "max-content"},
     )
-    upload.observe(lambda change: _given(context, upload, change["new"]), "value")
-    return ipywidgets.VBox(
-        [
-            ipywidgets.HTML(
-                f"<p style='margin:2px 0;line-height:1.4'>{escape(_HINT.format(server=context.server.name))}</p>"
-            ),
-            upload,
-        ]
-    )
+    said = ipywidgets.HTML()
+    upload.observe(lambda change: _given(context, upload, said, change["new"]), "value")
+    return ipywidgets.VBox([ipywidgets.HTML(paragraph(_HINT.format(server=context.server.name))), upload, said])
 
 
 def takes_upload(context: CardContext) -> bool:
@@ -70,12 +64,20 @@ def _authority(context: CardContext) -> object:
     return context.make_authority() if context.make_authority else None
 
 
-def _given(context: CardContext, upload: ipywidgets.FileUpload, value: Sequence[Mapping[str, Any]]) -> None:
+def _given(
+    context: CardContext, upload: ipywidgets.FileUpload, said: ipywidgets.HTML, value: Sequence[Mapping[str, Any]]
+) -> None:
     files = [(str(one["name"]), bytes(one["content"])) for one in value]
     if not files:
         return
     upload.value = ()  # what was given must not stay in a widget: a notebook may be saved with its widgets
-    context.work("Looking at the CA's answer", lambda: context.show(ANSWER, take_in(context, files)))
+
+    def look() -> None:
+        answer = take_in(context, files)
+        said.value = paragraph(f"{answer.title}. More below.", role="status")  # the output may be off the screen
+        context.show(ANSWER, answer)
+
+    context.work("Looking at the CA's answer", look)
 
 
 def take_in(context: CardContext, files: Sequence[tuple[str, bytes]]) -> Answer:
@@ -98,7 +100,7 @@ def take_in(context: CardContext, files: Sequence[tuple[str, bytes]]) -> Answer:
     except TlsRunbookError as error:
         seen = f"{error.where}: {error.what}" if error.where else error.what
         return Answer("bad", f"Not taken: {names}", seen, error.todo)
-    return upload_answer(inspection, names, str(place))
+    return upload_answer(inspection, names, f"{place.parent.name}/{place.name}")
 
 
 def _inspected(context: CardContext, files: Sequence[tuple[str, bytes]]) -> Inspection:

@@ -37,8 +37,8 @@ class Chooser(widgets.VBox):  # type: ignore[misc]
         self.all = _button("Plan all steps", "Plan every step that is not done; nothing is changed", "plan-all", act)
         self.new = _button("Start a new change", "The next step begins a new change on this server", "new", act)
         buttons = widgets.HBox([self.look, self.all, self.new], layout={"flex_flow": "row wrap"})
-        self.note, self.going = widgets.HTML(), widgets.HTML()
-        super().__init__([self.server, self.note, self.why, buttons, self.going])
+        self.note, self.going, self.trouble = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        super().__init__([self.server, self.note, self.trouble, self.why, buttons, self.going])
         self.add_class("tlsrunbook-chooser")
         self.server.observe(lambda change: chosen(str(change["new"])), "value")
 
@@ -58,6 +58,10 @@ class Chooser(widgets.VBox):  # type: ignore[misc]
     def tell(self, line: str, role: str = "status") -> None:
         """Say what goes on, or what went wrong (role ``alert``)."""
         self.going.value = paragraph(line, "", role)
+
+    def warn(self, troubles: Sequence[str]) -> None:
+        """Show what the Jupyter server could not archive or seal."""
+        self.trouble.value = "".join(paragraph(one, "Not archived or sealed:", "alert") for one in troubles)
 
     def freeze(self) -> None:
         """Let nothing be pressed, at once."""

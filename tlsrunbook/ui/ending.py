@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from tlsrunbook.ui.runbook import Runbook
 
 
+_OVER = "This session was finished. To go on, run all cells again."
+
+
 class Ending:
     """The last card of a runbook."""
 
     def __init__(self, book: Runbook) -> None:
         self._book = book
         self._place: Place[FinishCard] | None = None
+        self._over: str | None = None  # what stands in place of the button; None: the button does
 
     @property
     def places(self) -> tuple[Place[Any], ...]:
@@ -30,7 +34,7 @@ class Ending:
 
     def show(self) -> None:
         """Show it in the cell that runs now."""
-        self._place = Place(FinishCard(self.press))
+        self._place, self._over = Place(FinishCard(self.press)), None
         self.draw(busy=self._book.works.busy)
         self._place.show()
 
@@ -42,9 +46,9 @@ class Ending:
     def _finish(self, _tell: Tell) -> None:
         if self._book.bench.finish() is not None and self._place:
             self.draw(busy=True)
-            still = Still("This session was finished. To go on, run all cells again.")
-            self._book.take_away(still)
-            self._place.replace(still)
+            self._book.take_away(Still(_OVER))
+            self._over = ""
+            self._say_over()
 
     def draw(self, *, busy: bool) -> None:
         """Show the newest session if nothing was done since, else that there is something to finish."""
@@ -53,11 +57,20 @@ class Ending:
         session, left = self._book.bench.newest_session()
         if session is not None and not left:
             self._place.put(Closed(session, str(self._book.bench.runs), self._records(session)))
+            self._say_over()
         elif left:
             self._place.put(Still(f"Not finished yet: {left} attempt(s) on record belong to no finished session."))
         else:
             self._place.put(Still("Nothing was done yet."))
         self._place.controls.button.disabled = busy or not left
+
+    def _say_over(self) -> None:
+        """Say in place of the button that this is over, and what could not be archived of it."""
+        troubles = "".join(f" Not archived or sealed: {one}" for one in self._book.bench.troubles())
+        text = _OVER + troubles
+        if self._place and self._over is not None and text != self._over:
+            self._over = text
+            self._place.replace(Still(text))
 
     def freeze(self) -> None:
         """Let it not be pressed."""

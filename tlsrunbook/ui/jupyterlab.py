@@ -5,6 +5,7 @@ JupyterLab runs in this very process. Ctrl-C or SIGTERM ends its kernels, then i
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -17,16 +18,18 @@ from typing import Any
 
 from tlsrunbook.errors import UsageError
 
+#: The front end asks nobody whether to fetch news, and fetches none.
+_PAGE = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}
 #: Name of the kernel that every committed notebook asks for.
 _KERNEL = "python3"
 _EXTENSION = "tlsrunbook.ui.server_extension"
 
 
-def write_kernelspec(folder: Path) -> None:
+def write_settings(folder: Path) -> None:
     """Write a kernel specification that starts this very Python, whatever is activated or installed elsewhere.
 
     Args:
-        folder: A data folder of Jupyter's, to be first in ``JUPYTER_PATH``.
+        folder: Becomes the first of Jupyter's data folders and of its configuration folders.
     """
     from ipykernel.kernelspec import get_kernel_dict  # noqa: PLC0415 - heavy
 
@@ -34,6 +37,8 @@ def write_kernelspec(folder: Path) -> None:
     place.mkdir(parents=True)
     spec = {**get_kernel_dict(), "display_name": "Python 3 (tlsrunbook)"}
     (place / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+    (folder / "labconfig").mkdir()
+    (folder / "labconfig" / "page_config.json").write_text(json.dumps(_PAGE), encoding="utf-8")
 
 
 def arguments(root: Path, opens: Path, workspace: str, *, port: int | None, browser: bool) -> list[str]:
@@ -85,7 +90,7 @@ def run_jupyterlab(argv: list[str], data: Path) -> None:
 
     Args:
         argv: See :func:`arguments`.
-        data: See :func:`write_kernelspec`.
+        data: See :func:`write_settings`.
 
     Raises:
         UsageError: It cannot be started, or the user's Jupyter configuration switches its logon off.
@@ -101,18 +106,22 @@ def run_jupyterlab(argv: list[str], data: Path) -> None:
         _refuse_open_doors(app)
         _end_in_order(app)
         app.start()
+        _run_down(app.io_loop.asyncio_loop)
 
 
 @contextmanager
 def _first_in_path(folder: Path) -> Iterator[None]:
-    before = os.environ.get("JUPYTER_PATH")
-    os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [str(folder), before]))
+    names = ("JUPYTER_PATH", "JUPYTER_CONFIG_PATH")
+    before = {name: os.environ.get(name) for name in names}
+    for name in names:
+        os.environ[name] = os.pathsep.join(filter(None, [str(folder), before[name]]))
     try:
         yield
     finally:
-        os.environ.pop("JUPYTER_PATH")
-        if before is not None:
-            os.environ["JUPYTER_PATH"] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _end_in_order(app: Any) -> None:
@@ -125,6 +134,17 @@ def _end_in_order(app: Any) -> None:
     with contextlib.suppress(ValueError):  # not in the main thread: then nobody sends signals here
         signal.signal(signal.SIGINT, end)
         signal.signal(signal.SIGTERM, end)
+
+
+def _run_down(loop: asyncio.AbstractEventLoop) -> None:
+    """Let what still waits in a stopped loop end; threads that work for it would keep this process from ending."""
+    waiting = asyncio.all_tasks(loop)
+    for task in waiting:
+        task.cancel()
+    if waiting:
+        loop.run_until_complete(asyncio.wait(waiting, timeout=5))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.run_until_complete(asyncio.sleep(0))  # what the ends of those tasks called for
 
 
 def _refuse_open_doors(app: Any) -> None:

@@ -217,6 +217,7 @@ class Runbook:
             if self.chooser:
                 self.chooser.put(self._known(now))
                 self.chooser.controls.draw(now, busy=self.works.busy)
+                self.chooser.controls.warn(self.bench.troubles())
             for step, place in self.cards.items():
                 self._draw(step, place, now)
             self._ending.draw(busy=self.works.busy)

@@ -20,8 +20,9 @@ from tlsrunbook.evidence.dsse import KEY_VARIABLE, Signer
 from tlsrunbook.run.notices import NOTICES_VARIABLE
 from tlsrunbook.ui.archiving import Archiving
 from tlsrunbook.ui.archivist import FINAL_SAVE, Archivist
+from tlsrunbook.ui.passwords import passwords_of
 from tlsrunbook.ui.post import PostBox, Troubles, post_folder
-from tlsrunbook.wiring_evidence import known_secrets, load_signer
+from tlsrunbook.wiring_evidence import load_signer
 
 
 class TlsRunbookExtension(ExtensionApp):
@@ -76,7 +77,7 @@ class TlsRunbookExtension(ExtensionApp):
 
     def _secrets(self, site_files: Iterable[Path]) -> list[str]:
         token = str(getattr(self._server.identity_provider, "token", "") or "")
-        return [token, *(one for file in site_files for one in known_secrets(file))]
+        return [token, *(one for file in site_files for one in passwords_of(file))]
 
     async def stop_extension(self) -> None:
         """End the kernels that worked for us, so that nothing is at work; then settle what they did."""

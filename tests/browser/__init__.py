@@ -1,0 +1,1 @@
+"""The runbook in a real browser: JupyterLab, Chromium, and the real lab."""
