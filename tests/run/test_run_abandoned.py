@@ -72,6 +72,20 @@ def died(tmp_path: Path) -> Any:
     return make
 
 
+def test_reads_that_travelled_together_have_their_answers_in_order(tmp_path: Path) -> None:
+    world = recorded(tmp_path)
+    attempt = world.store.attempt(world.change, "EDGE1", "confirm", 1)
+    at = {"at": "2026-11-24T00:00:00.000Z"}
+    for name in ("Get-One", "Get-Two", "Get-Three"):
+        attempt.append({**at, **READ, "text": name, "commands": [{"name": name}]}, durable=False)
+    for outcome in ("ok", "error"):
+        attempt.append({**at, "event": "answered", "outcome": outcome}, durable=False)
+    record = abandoned_record(job_of(world), attempt, "the kernel died")
+    assert record.status is Status.FAILED
+    seen = [(command.text, command.outcome) for command in record.commands]
+    assert seen == [("Get-One", "ok"), ("Get-Two", "error"), ("Get-Three", "unknown")]
+
+
 def test_a_kernel_that_died_with_a_change_under_way_is_unknown(died: Any) -> None:
     world = died(**{"Set-A": Died()})
     record = abandoned_record(job_of(world), world.attempt, "the kernel died")

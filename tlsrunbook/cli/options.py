@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+RUNS = Path("runs")
+WORKERS = 4
+
 SiteArgument = Annotated[
     Path, typer.Argument(metavar="SITE", help="A site file, or a folder of them.", show_default=False)
 ]
@@ -72,6 +75,19 @@ FaultOption = Annotated[
         "--fault", metavar="NAME", help="A misbehaviour, such as gone-after-run:Import-ExchangeCertificate@EDGE1."
     ),
 ]
-
-RUNS = Path("runs")
-WORKERS = 4
+StepsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[STEP]...",
+        help="Steps to run, also when they are done; else those of the six that are not. Others: retire.",
+    ),
+]
+ServerOption = Annotated[
+    list[str] | None, typer.Option("--server", metavar="NAME", help="Only this server; repeatable, in this order.")
+]
+ServersAtOnceOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers", min=1, max=256, help=f"Servers at once, over all sites; {WORKERS}, or all that a cluster has."
+    ),
+]

@@ -9,7 +9,6 @@ import typer
 from tlsrunbook.cli.common import asked_for, finish, load, make_console, outcome
 from tlsrunbook.cli.options import (
     RUNS,
-    WORKERS,
     ClusterOption,
     EventsOption,
     ExecutorOption,
@@ -17,24 +16,19 @@ from tlsrunbook.cli.options import (
     KeyOption,
     LogonsOption,
     RunsOption,
+    ServerOption,
+    ServersAtOnceOption,
     SideBySideOption,
     SiteArgument,
+    StepsArgument,
     WavesOption,
 )
 
 
 def run(  # noqa: PLR0917 - a command takes every option that it has
     site: SiteArgument,
-    steps: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[STEP]...",
-            help="Steps to run, also when they are done; else those of the six that are not. Others: retire.",
-        ),
-    ] = None,
-    server: Annotated[
-        list[str] | None, typer.Option("--server", metavar="NAME", help="Only this server; repeatable, in this order.")
-    ] = None,
+    steps: StepsArgument = None,
+    server: ServerOption = None,
     plan: Annotated[bool, typer.Option("--plan", help="Look and decide; change nothing.")] = False,
     change: Annotated[str, typer.Option("--change", metavar="ID", help="Go on with this change.")] = "",
     ticket: Annotated[str, typer.Option("--ticket", metavar="T", help="Ticket that a new change belongs to.")] = "",
@@ -42,12 +36,7 @@ def run(  # noqa: PLR0917 - a command takes every option that it has
     risk: Annotated[str, typer.Option("--risk", metavar="TEXT", help="Risk of a new change, as it was assessed.")] = "",
     waves: WavesOption = "",
     side_by_side: SideBySideOption = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers", min=1, max=256, help=f"Servers at once, over all sites; {WORKERS}, or all that a cluster has."
-        ),
-    ] = None,
+    workers: ServersAtOnceOption = None,
     logons_per_minute: LogonsOption = 0,
     kernels: KernelsOption = "auto",
     executor: ExecutorOption = "",

@@ -6,8 +6,10 @@ import contextlib
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -15,7 +17,7 @@ from typing import Any
 
 from tlsrunbook.evidence.dsse import KEY_VARIABLE
 from tlsrunbook.run.engine import Execution, NotebookJob
-from tlsrunbook.run.kernels.words import KEEP_SESSION
+from tlsrunbook.run.kernels.words import FOLDERS, KEEP_SESSION
 from tlsrunbook.run.notices import NOTICES_VARIABLE
 from tlsrunbook.secret import CREDENTIAL_VARIABLES
 
@@ -40,8 +42,9 @@ class Executor:
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._lock = threading.Lock()
         self._gone = False
+        self._folder = tempfile.mkdtemp(prefix=FOLDERS)  # removed here, also after the executor was killed
         process = subprocess.Popen(  # noqa: S603 - this interpreter
-            [sys.executable, "-m", _PROGRAM, kind, str(size)],
+            [sys.executable, "-m", _PROGRAM, kind, str(size), self._folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=_without_secrets(os.environ),
@@ -96,6 +99,7 @@ class Executor:
         except subprocess.TimeoutExpired:
             self._process.kill()
         self._reader.join()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class HostedKernels:

@@ -142,16 +142,17 @@ def _job(data: Mapping[str, Any]) -> NotebookJob:
     return NotebookJob(Path(data["source"]), Path(data["output"]), data["parameters"], data["cell_seconds"])
 
 
-async def serve(kind: str, size: int, lines: BinaryIO, out: BinaryIO) -> None:
+async def serve(kind: str, size: int, place: str, lines: BinaryIO, out: BinaryIO) -> None:
     """Serve until there are no more lines.
 
     Args:
         kind: Where kernels come from.
         size: How many kernels a pool keeps ready.
+        place: A folder for the kernels' own ones.
         lines: What is asked for.
         out: Where the answers go.
     """
-    source = open_source(kind, size)
+    source = open_source(kind, size, place)
     await source.start()
     executor = Executor(source, out)
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
@@ -170,7 +171,7 @@ async def serve(kind: str, size: int, lines: BinaryIO, out: BinaryIO) -> None:
 
 
 def main() -> None:
-    """Run an executor: the arguments are where kernels come from, and how many a pool keeps ready."""
+    """Run an executor: the arguments are where kernels come from, how many a pool keeps ready, and its folder."""
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), lambda *_: None)  # the runner alone decides what is next
     do_without(GRAMMAR_COMPILER)
@@ -181,7 +182,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # ZeroMQ needs it on Windows
-        runner.run(serve(sys.argv[1], int(sys.argv[2]), sys.stdin.buffer, out))
+        runner.run(serve(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.stdin.buffer, out))
 
 
 if __name__ == "__main__":

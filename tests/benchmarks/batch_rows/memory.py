@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -87,7 +88,7 @@ def _stock(made: Bench) -> float:
     kernels = []
     try:
         for server in made.servers[1]:
-            manager, client = start_new_kernel(env=made.environment)
+            manager, client = start_new_kernel(env=made.environment, stderr=subprocess.DEVNULL)
             kernels.append((manager, client))
             code = _CODE.format(site=str(made.sites[1]), server=server, runs=str(made.runs))
             reply = client.execute_interactive(code, timeout=120, output_hook=lambda _: None)

@@ -14,6 +14,8 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
+from tlsrunbook.run.kernels.words import FOLDERS
+
 #: Name of our own kernel's specification, which is nowhere on disk; a notebook for ``python3`` runs in it.
 NATIVE = "python3"
 
@@ -57,16 +59,22 @@ class PrivateKernelManager(AsyncKernelManager):
     Args:
         prepared: See :class:`OwnSpecs`.
         provisioner: Starts the process; None: as the kernel's specification says.
+        place: Where the folder is made; None: where temporary files are.
     """
 
     def __init__(
-        self, *, prepared: bool = False, provisioner: KernelProvisionerBase | None = None, **kwargs: Any
+        self,
+        *,
+        prepared: bool = False,
+        provisioner: KernelProvisionerBase | None = None,
+        place: str | None = None,
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("kernel_spec_manager", OwnSpecs(prepared=prepared))
         super().__init__(**kwargs)
         self.provisioner = provisioner
-        # Socket paths have a limit of about 100 bytes, so the folder is right below the temporary one.
-        self.folder = Path(tempfile.mkdtemp(prefix="tlsrb-"))
+        # Socket paths have a limit of about 100 bytes, so names are short.
+        self.folder = Path(tempfile.mkdtemp(prefix="k" if place else FOLDERS, dir=place))
         self.connection_file = str(self.folder / "k.json")
         if os.name == "posix" and os.environ.get(TRANSPORT) != "tcp":
             self.transport = "ipc"

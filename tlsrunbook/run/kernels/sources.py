@@ -35,20 +35,21 @@ class KernelSource(Protocol):
         """End what is prepared. Kernels that were given are the taker's."""
 
 
-def open_source(kind: str, size: int) -> KernelSource:
+def open_source(kind: str, size: int, place: str | None = None) -> KernelSource:
     """Give a source of kernels.
 
     Args:
         kind: ``fork``, ``pool``, ``cold``, or ``auto``.
         size: How many kernels a pool keeps ready.
+        place: Where the kernels' folders are made; None: where temporary files are.
     """
     context = zmq.asyncio.Context()
     context.set(zmq.MAX_SOCKETS, context.get(zmq.SOCKET_LIMIT))
     if kind == "auto":
         kind = "fork" if can_fork() else "pool"
     if kind == "fork":
-        return ForkSource(context)
-    return PoolSource(context, size) if kind == "pool" else ColdSource(context)
+        return ForkSource(context, place)
+    return PoolSource(context, size, place) if kind == "pool" else ColdSource(context, place)
 
 
 class ColdSource:
@@ -56,11 +57,13 @@ class ColdSource:
 
     Args:
         context: ZeroMQ's, shared by all clients.
+        place: Where the kernels' folders are made.
         prepared: Whether the kernel imports the helper package at its start.
     """
 
-    def __init__(self, context: zmq.asyncio.Context, *, prepared: bool = False) -> None:
+    def __init__(self, context: zmq.asyncio.Context, place: str | None, *, prepared: bool = False) -> None:
         self._context = context
+        self._place = place
         self._prepared = prepared
 
     async def start(self) -> None:
@@ -77,7 +80,7 @@ class ColdSource:
         raise AssertionError("there is at least one try")
 
     def _manager(self) -> PrivateKernelManager:
-        manager = PrivateKernelManager(prepared=self._prepared)
+        manager = PrivateKernelManager(prepared=self._prepared, place=self._place)
         manager.provisioner = ChildProvisioner(kernel_id="", kernel_spec=manager.kernel_spec, parent=manager)
         return manager
 
@@ -91,10 +94,11 @@ class ForkSource(ColdSource):
 
     Args:
         context: ZeroMQ's, shared by all clients.
+        place: Where the kernels' folders are made.
     """
 
-    def __init__(self, context: zmq.asyncio.Context) -> None:
-        super().__init__(context)
+    def __init__(self, context: zmq.asyncio.Context, place: str | None) -> None:
+        super().__init__(context, place)
         self._server = ForkServer()
 
     async def start(self) -> None:
@@ -102,7 +106,7 @@ class ForkSource(ColdSource):
         await self._server.start()
 
     def _manager(self) -> PrivateKernelManager:
-        manager = PrivateKernelManager()
+        manager = PrivateKernelManager(place=self._place)
         manager.provisioner = ForkProvisioner(
             self._server, kernel_id="", kernel_spec=manager.kernel_spec, parent=manager
         )
@@ -120,10 +124,11 @@ class PoolSource:
     Args:
         context: ZeroMQ's, shared by all clients.
         size: How many are kept ready.
+        place: Where the kernels' folders are made.
     """
 
-    def __init__(self, context: zmq.asyncio.Context, size: int) -> None:
-        self._cold = ColdSource(context, prepared=True)
+    def __init__(self, context: zmq.asyncio.Context, size: int, place: str | None) -> None:
+        self._cold = ColdSource(context, place, prepared=True)
         self._size = size
         self._coming: list[asyncio.Task[RunningKernel]] = []
 

@@ -19,6 +19,9 @@ PART = "part"
 #: Set in a kernel whose engine ends the session with the server itself, when the last notebook is done.
 KEEP_SESSION = "TLSRUNBOOK_KEEP_SESSION"
 
+#: How the names of this package's temporary folders begin.
+FOLDERS = "tlsrb-"
+
 #: For the template and its kernels: a kernel has a dozen threads, each of which would take memory from its own place.
 FEW_ARENAS = {
     "MALLOC_ARENA_MAX": "1",
