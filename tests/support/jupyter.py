@@ -230,7 +230,7 @@ class Kernel:
         self.id = str(jupyter.ask("POST", "sessions", told)["kernel"]["id"])
         self._client = BlockingKernelClient(connection_file=str(jupyter._runtime / f"kernel-{self.id}.json"))
         self._client.load_connection_file()
-        self._client.start_channels()
+        self._client.start_channels(hb=False)  # a kernel that starts slowly is not dead
         self._client.wait_for_ready(timeout=60)
 
     def run(self, *cells: str, **parameters: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.jupyter import Jupyter, Kernel, waited_for
+from tests.support.jupyter import ROOT, Jupyter, Kernel, waited_for
 from tlsrunbook.adapters.keys import make_key
 from tlsrunbook.lab.lab import Lab
 
@@ -74,6 +75,8 @@ def test_what_a_killed_jupyterlab_left_is_settled_by_the_next_one_whoever_starts
     assert told["why"] == "its kernel was ended before the session was finished"
     jupyter.seal_of(path)
     # Enabled by its installation, the extension archives here too.
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["shared-data"] == {"etc/jupyter": "etc/jupyter"}
     kernel = Kernel(jupyter, CONFIRM)
     assert kernel.run() == ""
     kernel.save()

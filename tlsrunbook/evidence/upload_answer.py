@@ -26,7 +26,7 @@ def upload_answer(inspection: Inspection, names: str, place: str = "") -> Answer
         sections.append(Section("Findings", ("", "rule", "what was seen", "what to do"), rows, narrow=(0, 1)))
     if inspection.accepted and place:
         title = f"The CA's answer was taken: {names}"
-        todo = "press Plan when this card is ready: the step install judges it again, and shows what will be sent"
+        todo = "where step 2 still waits, press its “Look for the answer”; then Plan here shows what will be sent"
         return Answer("good", title, f"{inspection.message}. It lies in {place}.", todo, sections)
     return Answer("bad", f"Refused, and nothing was kept: {names}", inspection.message, inspection.todo, sections)
 

@@ -82,7 +82,7 @@ def place_of(shown: Finished, notebook: Path) -> Place | None:
     names = (shown.site, shown.change)
     if any(Path(name).name != name or name in ("", ".", "..") for name in names):
         return None
-    store = RunStore((notebook.parent / shown.runs).absolute(), shown.site)
+    store = RunStore((notebook.parent / shown.runs).resolve(), shown.site)
     return _place(store, store.folder / shown.change / SESSION.format(shown.number))
 
 

@@ -106,10 +106,10 @@ class Troubles:
         """Write it down; False when the same was told already.
 
         Args:
-            folder: The site's folder in the evidence, absolute.
+            folder: The site's folder in the evidence.
         """
         path = self._file(folder, change, server)
-        content = json.dumps({"folder": str(folder), "change": change, "server": server, "what": what})
+        content = json.dumps({"folder": str(folder.resolve()), "change": change, "server": server, "what": what})
         with contextlib.suppress(OSError, UnicodeDecodeError):
             if path.read_text(encoding="utf-8") == content:
                 return False
@@ -132,7 +132,7 @@ class Troubles:
         for path in sorted(self._folder.glob("*.json")):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 told = json.loads(path.read_bytes())
-                if Path(told["folder"]) == folder.absolute():
+                if Path(told["folder"]) == folder.resolve():
                     found.append(f"{folder.name} / {told['server']}, change {told['change']}: {told['what']}")
         return tuple(found)
 
