@@ -147,12 +147,6 @@ class RunbookApp(IPKernelApp):
         self.connection_file, self.parent_handle = connection_file, parent
         self.session.pid, self.session.session = os.getpid(), str(uuid.uuid4())
 
-    def init_control(self, context: Any) -> None:
-        """See ipykernel's ``IPKernelApp``. Without the thread for subshells, which no notebook here has."""
-        super().init_control(context)  # type: ignore[no-untyped-call]
-        self.shell_channel_thread.io_loop.close()
-        self.shell_channel_thread = None
-
     def connect(self) -> None:
         """Do the other part, in ipykernel's order; a test compares the two parts with the whole.
 

@@ -117,8 +117,9 @@ class Template:
     def _forget(self) -> None:
         """Let go of what is the template's own."""
         signal.set_wakeup_fd(-1)
-        for name, handler in (("SIGCHLD", signal.SIG_DFL), ("SIGTERM", signal.SIG_DFL), ("SIGINT", None)):
-            signal.signal(getattr(signal, name), handler or signal.default_int_handler)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for name in ("SIGCHLD", "SIGTERM"):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
         for one in (self._executor, self._woken, self._wake):
             one.close()
 
