@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tlsrunbook.adapters.evidence_of import store_of
 from tlsrunbook.adapters.origin import SystemClock, tool, who
 from tlsrunbook.adapters.own_key import own_keyid
-from tlsrunbook.errors import UsageError
+from tlsrunbook.errors import LeaseLost, UsageError
 from tlsrunbook.evidence.display import Shown
 from tlsrunbook.ports import EvidenceStore, Lease
 from tlsrunbook.run.approvals import add_operator
@@ -124,7 +125,21 @@ def _leases(store: EvidenceStore, server: str) -> Callable[[], Lease]:
     token = os.environ.get(LEASE_VARIABLE, "")
     if token:
         return lambda: store.joined_lease(server, token)
-    return lambda: store.lease(server, who(), "notebook")
+
+    def take() -> Lease:
+        # A cell that is run again opens the server anew, while the one before was not closed: it is the same person.
+        mine = _held_here.get((store.folder, server))
+        if mine:
+            with contextlib.suppress(LeaseLost):
+                mine.check()
+                return mine
+        _held_here[store.folder, server] = store.lease(server, who(), "notebook")
+        return _held_here[store.folder, server]
+
+    return take
+
+
+_held_here: dict[tuple[Path, str], Lease] = {}
 
 
 def open_recorded(

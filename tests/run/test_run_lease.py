@@ -128,3 +128,17 @@ def test_an_attempt_of_which_nothing_is_known_gets_a_record_too(tmp_path: Path) 
     assert broken_off(world.store, world.change, "EDGE1") == {"confirm": State.FAILED}
     (record,) = reconcile(world.store, world.change, "EDGE1", ABOUT)
     assert (record.step, record.status, record.who) == ("confirm", Status.FAILED, ABOUT.who)
+
+
+def test_a_cell_that_is_run_again_opens_the_server_anew(change_on: Any) -> None:
+    change: Change = change_on(servers=1)
+    first = open_run(change.site_file, "EDGE1", change.runs, mode="apply")
+    first.step("confirm")
+    second = open_run(change.site_file, "EDGE1", change.runs, mode="apply")
+    second.step("confirm")
+    second.close()
+    assert change.store.lease_holder("EDGE1") == {}
+    first.step("confirm")  # takes it again
+    assert change.store.lease_holder("EDGE1")["what"] == "notebook"
+    first.close()
+    assert change.store.lease_holder("EDGE1") == {}
