@@ -141,7 +141,8 @@ folder = pathlib.Path(app.connection_file).parent
 def test_the_door_imports_nothing_and_opens_in_any_order() -> None:
     probe = (
         "import sys, tlsrunbook.run.papermill_entry as door\n"
-        "print(sorted({name.split('.')[0] for name in sys.modules} & {'papermill', 'nbclient', 'zmq', 'jupyter_client'}))\n"
+        "heavy = {'papermill', 'nbclient', 'zmq', 'jupyter_client'}\n"
+        "print(sorted({name.split('.')[0] for name in sys.modules} & heavy))\n"
         "import papermill.engines as engines\n"
         "engines.papermill_engines.register('ours', door.TlsRunbookEngine)\n"
         "print(engines.papermill_engines.get_engine('ours') is door.TlsRunbookEngine)"
