@@ -13,13 +13,16 @@ from rich.console import Console
 
 from tests.evidence.record_samples import a_record
 from tests.support.jobs import a_site
+from tlsrunbook.cli import running
 from tlsrunbook.cli.events import JsonLines, LineView
 from tlsrunbook.cli.live import LiveView, lasting
 from tlsrunbook.cli.progress import DONE, HELD, LEFT, NEW, RUNNING, STOPPED, Progress
+from tlsrunbook.cli.running import How
 from tlsrunbook.evidence.record import Status
 from tlsrunbook.run.fleet import SiteWork
 from tlsrunbook.run.job import Event, ServerEvent, Told, WaveEvent
 from tlsrunbook.run.outcome import Ending, Left, RunResult
+from tlsrunbook.run.planning import Asked
 
 STEPS = ("confirm", "request", "install", "activate", "connectors", "verify")
 
@@ -151,6 +154,21 @@ def test_a_large_fleet_fits_the_terminal(width: int, height: int) -> None:
     of = {"at work": 3, "stopped": 1, "done": 399, "to come": 597}
     rest = [f"{of[state] - len(own)} {state}" for state, own in shown.items() if of[state] > len(own)]
     assert lines[-1].strip() == f"and {1000 - len(servers)} more: {', '.join(rest)}"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "term", "live", "kind"),
+    [
+        (True, "xterm-256color", True, LiveView),
+        (True, "dumb", True, LineView),
+        (False, "xterm-256color", True, LineView),
+        (True, "xterm-256color", False, LineView),
+    ],
+)
+def test_only_a_terminal_that_can_show_it_gets_the_picture(terminal: bool, term: str, live: bool, kind: type) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal, _environ={"TERM": term})
+    asked = Asked((), (), "apply", "", Path("runs"))
+    assert type(running._view(console, [a_site("A")], asked, 4, How(), live=live)) is kind
 
 
 @pytest.mark.parametrize(

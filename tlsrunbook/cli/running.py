@@ -148,7 +148,7 @@ def _view(
     from tlsrunbook.cli.live import LiveView
     from tlsrunbook.cli.progress import Progress
 
-    if not (live and console.is_terminal):
+    if not live or not console.is_terminal or console.is_dumb_terminal:
         return LineView(console)
     progress = Progress(works, capacity, side_by_side=how.side_by_side)
     return LiveView(console, len(works), [step.id for step in asked.steps], progress)

@@ -8,12 +8,65 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
+from tlsrunbook.errors import SessionLost
+from tlsrunbook.exchange.command import Greeting, Pipeline, Reply
 from tlsrunbook.ports import Shell
 from tlsrunbook.run.kernels.words import KEEP_SESSION
 
-_kept: list[tuple[Any, Shell]] = []
+_Answer = TypeVar("_Answer")
+
+
+class KeptShell:
+    """A session that one notebook leaves to the next.
+
+    A server may end a session that waits, in an hour or in its next restart. So the first question of a later notebook
+    is asked again in a new session when the old one turns out to be gone; a change never is.
+
+    Args:
+        inner: The session.
+    """
+
+    def __init__(self, inner: Shell) -> None:
+        self._inner = inner
+        self._inherited = False
+
+    def hand_over(self) -> KeptShell:
+        """Give it to the next notebook."""
+        self._inherited = True
+        return self
+
+    def open(self) -> Greeting:
+        """See :class:`~tlsrunbook.ports.Shell`."""
+        return self._inner.open()
+
+    def run(self, pipeline: Pipeline) -> Reply:
+        """See :class:`~tlsrunbook.ports.Shell`."""
+        if any(command.changes for command in pipeline):
+            self._inherited = False
+        return self._first(lambda: self._inner.run(pipeline))
+
+    def read(self, *pipelines: Pipeline) -> tuple[Reply, ...]:
+        """See :class:`~tlsrunbook.ports.Shell`."""
+        return self._first(lambda: self._inner.read(*pipelines))
+
+    def _first(self, ask: Callable[[], _Answer]) -> _Answer:
+        inherited, self._inherited = self._inherited, False
+        try:
+            return ask()
+        except SessionLost:
+            if not inherited:
+                raise
+        self._inner.close()
+        return ask()
+
+    def close(self) -> None:
+        """See :class:`~tlsrunbook.ports.Shell`."""
+        self._inner.close()
+
+
+_kept: list[tuple[Any, KeptShell]] = []
 
 
 def keeping() -> bool:
@@ -30,9 +83,11 @@ def kept_shell(key: Any, make: Callable[[], Shell]) -> Shell:
     """
     if _kept and _kept[0][0] != key:
         close_kept()
-    if not _kept:
-        _kept.append((key, make()))
-    return _kept[0][1]
+    if _kept:
+        return _kept[0][1].hand_over()
+    shell = KeptShell(make())
+    _kept.append((key, shell))
+    return shell
 
 
 def close_kept() -> None:

@@ -11,7 +11,7 @@ _ROUND_TRIP, _LOAD, _AIM = 0.040, 5.0, 4.0
 
 def rows(folder: Path, *, quick: bool) -> list[Row]:
     """Measure: the same command over the same number of servers, once as it is, once with a session per notebook."""
-    count, workers = (8, 8) if quick else (50, 16)
+    count, workers = (8, 8) if quick else (50, 8)
     with bench(folder / "latency", count, count, round_trip=_ROUND_TRIP, load_seconds=_LOAD) as made:
         options = "--waves", "100%", "--workers", str(workers)
         lab = made.lab.cpu()
