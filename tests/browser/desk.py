@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from tests.browser.labpage import LabPage
+from tests.faults.afterwards import changing
+from tests.support.holding import HoldingBoard
 from tests.support.jupyter import Jupyter, running
-from tlsrunbook.lab.faults import FaultBoard
 from tlsrunbook.lab.lab import Lab
 
 
@@ -24,12 +26,30 @@ class Desk:
         site: Name of the lab's site.
         jupyter: The running JupyterLab, with the evidence in ``jupyter.runs``.
         tab: Opens another browser tab, of another browser user: ``desk.tab(theme="dark").open()``.
+        board: Faults of the lab, and what stops a server in the middle of a cmdlet.
+        folder: With the site file, ``jupyter.runs``, and what a folder authority has.
     """
 
     lab: Lab
     site: str
     jupyter: Jupyter
     tab: Callable[..., LabPage]
+    board: HoldingBoard
+    folder: Path
+
+    @property
+    def site_file(self) -> Path:
+        """The site file."""
+        return self.folder / f"{self.site}.toml"
+
+    def changed(self, server: str = "EDGE1") -> dict[str, int]:
+        """Give the cmdlets that changed something on a server, with how often each did."""
+        return changing(self.lab.station(self.site, server).winrm.counters.succeeded)
+
+
+def by_hand(text: str) -> str:
+    """Let a folder be the authority in a site file, where the lab's CA would be asked."""
+    return re.sub(r'kind = "lab".*\nurl = .*', 'kind = "folder"\noutbox = "outbox"\ninbox = "inbox"', text)
 
 
 def open_desk(
@@ -53,7 +73,8 @@ def open_desk(
         edit: May alter the text of the site file.
         world: Of the lab, such as ``servers=2``; one Edge server by default.
     """
-    lab = stack.enter_context(Lab(**{"servers": 1, **world}, faults=FaultBoard(*faults)))
+    board = HoldingBoard(*faults)
+    lab = stack.enter_context(Lab(**{"servers": 1, **world}, faults=board))
     site = lab.site_names[0]
     path = folder / f"{site}.toml"
     path.write_text(edit(lab.site_file_text(site)), encoding="utf-8")
@@ -65,4 +86,4 @@ def open_desk(
         stack.callback(page.close)
         return page
 
-    return Desk(lab, site, jupyter, tab)
+    return Desk(lab, site, jupyter, tab, board, folder)

@@ -9,10 +9,13 @@ from typing import Any
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.support.jupyter import Jupyter
+from tlsrunbook.steps.registry import step_of
 
 #: How long something on the page may take, in milliseconds.
 PATIENCE = 60_000
 RUNBOOK = "runbook.ipynb"
+_HEIGHT = 900
+_NO_KERNEL = {"shouldStart": False, "canStart": False, "autoStartDefault": False}
 
 
 class LabPage:
@@ -25,8 +28,8 @@ class LabPage:
 
     def __init__(self, browser: Browser, jupyter: Jupyter, *, theme: str = "light", width: int = 1280) -> None:
         self.jupyter = jupyter
-        self.theme = theme
-        self.context = browser.new_context(viewport={"width": width, "height": 900}, accept_downloads=True)
+        self.theme, self.width = theme, width
+        self.context = browser.new_context(viewport={"width": width, "height": _HEIGHT}, accept_downloads=True)
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
@@ -46,14 +49,27 @@ class LabPage:
         """
         self.notebook = notebook
         self.page.goto(self.jupyter.address(f"lab/tree/{notebook}?reset&token={self.jupyter.token}"))
-        self.page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 0")
-        if self.theme == "dark":
-            self.command("apputils:change-theme", {"theme": "JupyterLab Dark"})
-            self.page.wait_for_selector("body[data-jp-theme-light='false']", state="attached")
-        self.command("application:set-mode", {"mode": "single-document"})
+        self._arrange()
         if kernel:
             self._kernel_is("idle")
         return self
+
+    def read(self, notebook: str = RUNBOOK) -> LabPage:
+        """Open a notebook as who only reads it does: with no kernel at all."""
+        self.notebook = notebook
+        self.page.goto(self.jupyter.address(f"lab/workspaces/reader?reset&token={self.jupyter.token}"))
+        self.page.wait_for_function("() => window.jupyterapp?.shell")
+        self.page.evaluate("async () => { await window.jupyterapp.restored; }")
+        self.command("docmanager:open", {"path": notebook, "factory": "Notebook", "kernelPreference": _NO_KERNEL})
+        self._arrange()
+        assert self.page.evaluate("() => !window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel")
+        return self
+
+    def _arrange(self) -> None:
+        self.page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length > 0")
+        if self.theme == "dark":
+            self.show_in("dark")
+        self.command("application:set-mode", {"mode": "single-document"})
 
     def reload(self) -> LabPage:
         """Load the page again, as F5 does."""
@@ -117,12 +133,13 @@ class LabPage:
 
     def cell(self, cell: str) -> Locator:
         """Give a cell by its id, with its outputs."""
-        index = self.page.evaluate(
-            """id => window.jupyterapp.shell.currentWidget.content.widgets
+        place = self.page.wait_for_function(
+            """id => 1 + (window.jupyterapp.shell.currentWidget?.content?.widgets ?? [])
                 .findIndex(one => one.model.sharedModel.id === id)""",
-            cell,
+            arg=cell,
         )
-        return self.page.locator(".jp-Notebook .jp-Cell").nth(int(index))
+        index = int(place.json_value()) - 1
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
 
     # --- the runbook --------------------------------------------------------------------------------------------------
 
@@ -162,6 +179,39 @@ class LabPage:
         self.page.get_by_role("button", name="Finish", exact=True).click()
         expect(self.cell("finish")).to_contain_text("was finished at", timeout=PATIENCE)
 
+    def plan_and_apply(self, step: str) -> None:
+        """Do a step as its card has it, and wait until it is done."""
+        if not step_of(step).looks_only:
+            self.press(step, "Plan")
+            self.wait_for_state(step, "planned")
+        self.press(step, "Check" if step_of(step).looks_only else "Approve and apply")
+        self.wait_for_state(step, "done")
+
+    def go_on(self, step: str) -> None:
+        """Do a step that was broken off, as its card has it, and wait until it is done."""
+        self.press(step, re.compile("^(Check|Plan)"))
+        if not step_of(step).looks_only:
+            self.press(step, "Approve and apply")  # waits until it is enabled
+        self.wait_for_state(step, "done")
+
+    def give(self, step: str, name: str, content: bytes) -> None:
+        """Choose a file on a card."""
+        with self.page.expect_file_chooser() as chooser:
+            self.press(step, re.compile("^Give"))
+        chooser.value.set_files([{"name": name, "mimeType": "application/octet-stream", "buffer": content}])
+
+    def focused(self) -> str:
+        """Give what the thing that has the focus is called."""
+        return str(
+            self.page.evaluate(
+                """() => {
+                    const one = document.activeElement;
+                    const label = one.labels?.[0]?.textContent || one.textContent || one.getAttribute('aria-label');
+                    return (label || one.tagName).trim().slice(0, 60);
+                }"""
+            )
+        )
+
     # --- how it looks -------------------------------------------------------------------------------------------------
 
     def scrolls_sideways(self) -> list[str]:
@@ -176,13 +226,54 @@ class LabPage:
             )
         )
 
+    def faintest(self, within: str = ".jp-OutputArea") -> dict[str, Any]:
+        """Give the text that stands out least from what is behind it, with the contrast (1 to 21)."""
+        return dict(self.page.evaluate(CONTRAST, within))
+
+    def show_in(self, theme: str) -> None:
+        """Change JupyterLab's theme: ``light`` or ``dark``."""
+        self.command("apputils:change-theme", {"theme": f"JupyterLab {theme.title()}"})
+        light = str(theme == "light").lower()
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+
     def picture(self, path: str, of: Locator | None = None) -> None:
         """Take a PNG of the window, or of one element."""
         if of is None:
+            self.page.locator(".jp-Notebook .jp-Cell").first.scroll_into_view_if_needed()
             self.page.screenshot(path=path)
-        else:
-            of.scroll_into_view_if_needed()
-            of.screenshot(path=path)
+            return
+        size = of.bounding_box() or {}
+        self.page.set_viewport_size({"width": self.width, "height": max(_HEIGHT, int(size["height"]) + 200)})
+        of.scroll_into_view_if_needed()
+        of.screenshot(path=path)
+        self.page.set_viewport_size({"width": self.width, "height": _HEIGHT})
+
+
+#: The lowest contrast of any visible text with what is behind it, by WCAG's formula.
+CONTRAST = """(within) => {
+  const parse = (text) => (text.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+  const light = (colour) => {
+    const [r, g, b] = colour.slice(0, 3).map((v) => v / 255)
+      .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const behind = (element) => {
+    const layers = [];
+    for (let one = element; one; one = one.parentElement) layers.push(parse(getComputedStyle(one).backgroundColor));
+    return layers.reverse().reduce((below, [r, g, b, a = 1]) =>
+      [r, g, b].map((v, at) => v * a + below[at] * (1 - a)), [255, 255, 255]);
+  };
+  let worst = { ratio: 99 };
+  const root = within ? [...document.querySelectorAll(within)] : [document];
+  const texts = "h1, h2, p, a, td, th, small, li, summary, .status, label, button, pre, strong";
+  for (const element of root.flatMap((one) => [...one.querySelectorAll(texts)])) {
+    if (!element.textContent.trim() || !element.getClientRects().length) continue;
+    const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < worst.ratio) worst = { ratio, text: element.textContent.slice(0, 40), tag: element.tagName };
+  }
+  return worst;
+}"""
 
 
 def texts_of(cell: dict[str, Any], kind: str = "text/plain") -> str:

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Desk
-from tests.browser.labpage import as_text, saved_cell, texts_of
+from tests.browser.labpage import CONTRAST, as_text, saved_cell, texts_of
 from tests.support.archives import hasty
 from tests.support.fleets import FATES, NOW, FleetWorld
 from tlsrunbook.evidence.fleet_page import fleet_html
@@ -89,7 +89,7 @@ def test_nothing_scrolls_sideways_and_texts_stand_out(chromium: Browser, address
     with opened(chromium, address, color_scheme=scheme) as page:
         page.locator("summary").evaluate_all("all => all.forEach(one => one.parentElement.open = true)")
         assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-        worst = page.evaluate(_CONTRAST)
+        worst = page.evaluate(CONTRAST)
         assert worst["ratio"] >= 4.5, worst
 
 
@@ -109,31 +109,6 @@ def test_without_script_it_is_the_same_page_without_controls(chromium: Browser, 
         expect(page.locator("svg.overview")).to_be_visible()
         page.get_by_text("This picture as a table").click()
         expect(page.get_by_text("in use", exact=True).first).to_be_visible()
-
-
-#: The lowest contrast of any visible text with what is behind it, by WCAG's formula.
-_CONTRAST = """() => {
-  const parse = (text) => (text.match(/[\\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
-  const light = (colour) => {
-    const [r, g, b] = colour.slice(0, 3).map((v) => v / 255)
-      .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const behind = (element) => {
-    const layers = [];
-    for (let one = element; one; one = one.parentElement) layers.push(parse(getComputedStyle(one).backgroundColor));
-    return layers.reverse().reduce((below, [r, g, b, a = 1]) =>
-      [r, g, b].map((v, at) => v * a + below[at] * (1 - a)), [255, 255, 255]);
-  };
-  let worst = { ratio: 99 };
-  for (const element of document.querySelectorAll("h1, h2, p, a, td, th, small, li, summary, .status, label, button")) {
-    if (!element.textContent.trim() || !element.getClientRects().length) continue;
-    const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < worst.ratio) worst = { ratio, text: element.textContent.slice(0, 40), tag: element.tagName };
-  }
-  return worst;
-}"""
 
 
 def test_the_notebooks_controls_change_what_a_save_keeps(desk_on: Callable[..., Desk]) -> None:

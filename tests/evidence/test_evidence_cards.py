@@ -144,8 +144,8 @@ def test_the_three_stand_side_by_side_with_what_they_were_and_will_be() -> None:
 
 def test_a_comparison_has_a_sign_and_a_word_beside_its_colour() -> None:
     markup = html(record_of("verify"), "t", "")
-    for sign in ("✓ yes", "✗ no", "? unknown", "– nothing to compare"):
-        assert sign in markup
+    for told in ("✓</span> yes", "✗</span> no", "?</span> unknown", "– nothing to compare"):
+        assert told in markup
 
 
 def test_what_is_in_the_card_is_not_told_twice() -> None:

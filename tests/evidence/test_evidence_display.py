@@ -122,7 +122,7 @@ def test_every_status_has_a_sign_a_word_and_a_colour(status: Status) -> None:
     record = a_record(status=status)
     markup = html(record, "t", "")
     assert len(SIGNS[status]) == 1
-    assert f"{SIGNS[status]} {status.value}</span>" in markup
+    assert f"{SIGNS[status]}</span> {status.value}</strong>" in markup  # the sign is coloured, the word is not
     assert f"{SIGNS[status]} {status.value}" in text(record, "t", "").splitlines()[0]
     assert re.search(r"border-left:5px solid #[0-9a-f]{6};", markup)
 

@@ -137,7 +137,7 @@ def test_a_plan_that_changed_since_it_was_read_is_shown_anew_and_may_be_applied(
 
 def test_who_holds_the_server_is_told_and_nothing_works() -> None:
     shown = of("connectors", record("connectors", Status.PLANNED, "plan", items=True), holder=BEN)
-    assert shown.because == "ben on admin2 works on EDGE1 (JupyterLab) since 2026-11-24T12:00:00Z"
+    assert shown.because == "ben on admin2 works on EDGE1 (JupyterLab) since 2026-11-24 12:00 UTC"
     assert enabled(shown) == []
 
 

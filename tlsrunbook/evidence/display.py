@@ -72,7 +72,7 @@ def html(record: Record, title: str, folder: str) -> str:
         (
             f'<p style="margin:0;font-size:15px"><strong>{escape(title)}</strong> on '
             f"<strong>{escape(record.server)}</strong> ({escape(record.site)}) &nbsp; "
-            f'<span style="color:{colour};font-weight:bold">{SIGNS[record.status]} {record.status.value}</span></p>'
+            f'<strong><span style="color:{colour}">{SIGNS[record.status]}</span> {record.status.value}</strong></p>'
         ),
         f'<p style="margin:2px 0 6px 0">{escape(record.summary)}</p>',
     ]

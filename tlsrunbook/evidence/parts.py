@@ -41,7 +41,8 @@ def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], caption: str
 def _cell(text: str) -> str:
     """Give a cell's text; one that says how a comparison ended is coloured too."""
     colour = _AGREEMENT_COLOURS.get(text[:1]) if text in AGREEMENT.values() else None
-    return f'<strong style="color:{colour}">{escape(text)}</strong>' if colour else escape(text)
+    sign = f'<span style="color:{colour}">{text[:1]}</span>'  # the word reads in every theme
+    return f"<strong>{sign}{escape(text[1:])}</strong>" if colour else escape(text)
 
 
 def html_code(text: str) -> str:

@@ -12,7 +12,7 @@ from tlsrunbook.evidence.display import Shown
 from tlsrunbook.ui.copying import copy_of
 from tlsrunbook.ui.extras import CardContext, extra_of
 from tlsrunbook.ui.model import Button, Face
-from tlsrunbook.ui.page import CardShown, Still, badge
+from tlsrunbook.ui.page import CardShown, Still, badge, sentence
 
 #: JupyterLab's own colours, so that a card is right in the light and in the dark theme.
 _FRAME = {
@@ -83,7 +83,7 @@ class Card(widgets.VBox):  # type: ignore[misc]
             f'<p style="{_TEXT};font-size:15px">{badge(face)} &nbsp; {html.escape(_where(face, context))}</p>'
         )
         self.note.value = (
-            paragraph(face.because)
+            paragraph(sentence(face.because))
             + paragraph(face.todo, "What to do:")
             + paragraph(face.approval, "Approval:")
             + (paragraph(asked(way_back), "Go back?", "alert") if way_back else "")
@@ -92,6 +92,7 @@ class Card(widgets.VBox):  # type: ignore[misc]
         self.commands.value = commands(face)
         for button, has in ((self.plan, face.plan), (self.apply, face.apply), (self.undo, face.undo)):
             _set(button, has, busy=busy)
+        self.apply.button_style = "primary" if face.apply.enabled else ""  # a pale blue button still invites a click
         self.asking.layout.display, self.buttons.layout.display = ("flex", "none") if way_back else ("none", "flex")
         self.back.disabled = self.keep.disabled = busy
         key = (context.change, context.server.name, face.state, len(context.records))
@@ -113,6 +114,7 @@ class Card(widgets.VBox):  # type: ignore[misc]
         """Let no button work any more, at once: something has been begun."""
         for button in (self.plan, self.apply, self.undo, self.back, self.keep):
             button.disabled = True
+        self.apply.button_style = ""
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         own: dict[str, Any] = super()._repr_mimebundle_(**kwargs) or {}

@@ -45,10 +45,10 @@ class Ending:
 
     def _finish(self, _tell: Tell) -> None:
         if self._book.bench.finish() is not None and self._place:
-            self.draw(busy=True)
-            self._book.take_away(Still(_OVER))
+            self._book.take_away(Still(_OVER))  # first: whoever sees that it is finished may save at once
             self._over = ""
             self._say_over()
+            self.draw(busy=True)
 
     def draw(self, *, busy: bool) -> None:
         """Show the newest session if nothing was done since, else that there is something to finish."""

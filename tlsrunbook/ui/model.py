@@ -200,10 +200,15 @@ def _stopped(position: Position, standing: StepStanding) -> str:
     if position.holder:
         one = position.holder
         who = f"{one.get('user', 'somebody')} on {one.get('host', '?')}"
-        return f"{who} works on {position.server} ({one.get('what', '')}) since {one.get('since', '?')}"
+        return f"{who} works on {position.server} ({one.get('what', '')}) since {_when(one.get('since', '?'))}"
     if position.closed:
         return position.closed
     return _first(position) if standing.state is State.LOCKED else ""
+
+
+def _when(text: str) -> str:
+    """Give a recorded time as people read it: to the minute."""
+    return f"{text[:10]} {text[11:16]} UTC" if text.endswith("Z") else text
 
 
 def _first(position: Position) -> str:

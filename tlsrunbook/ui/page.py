@@ -55,7 +55,9 @@ class CardShown:
         return f"{face.sign} {face.word}: step {face.number}, {face.title}, on {self.server}"
 
     def _lines(self) -> list[str]:
-        return [line for line in (self.face.because, self.face.approval) if line]
+        told = self.shown.record.summary if self.shown else ""  # stands in the record, just below
+        because = "" if self.face.because == told else self.face.because
+        return [sentence(line) for line in (because, self.face.approval) if line]
 
     def _html(self) -> str:
         face = self.face
@@ -80,9 +82,14 @@ class Still:
         return {"text/html": f'<p style="{_LINE};opacity:.7">{escape(self.text)}</p>', "text/plain": self.text}
 
 
+def sentence(text: str) -> str:
+    """Begin with a capital letter what stands alone."""
+    return text[:1].upper() + text[1:]
+
+
 def badge(face: Face) -> str:
-    """Give sign and word of a card's state, coloured."""
-    return f'<strong style="color:{face.colour}">{face.sign} {escape(face.word)}</strong>'
+    """Give sign and word of a card's state; the sign is coloured, the word reads in every theme."""
+    return f'<strong><span style="color:{face.colour}">{face.sign}</span> {escape(face.word)}</strong>'
 
 
 def _bundle(shown: object) -> dict[str, Any]:
@@ -100,4 +107,4 @@ def shown_of(face: Face, folder: str) -> Shown | None:
     return Shown(face.record, face.title, folder) if face.record else None
 
 
-__all__ = ["MEDIA_TYPE", "WAY_BACK", "CardShown", "Still", "badge", "shown_of"]
+__all__ = ["MEDIA_TYPE", "WAY_BACK", "CardShown", "Still", "badge", "sentence", "shown_of"]
