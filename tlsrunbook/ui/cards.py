@@ -12,7 +12,7 @@ from tlsrunbook.evidence.display import Shown
 from tlsrunbook.ui.copying import copy_of
 from tlsrunbook.ui.extras import CardContext, extra_of
 from tlsrunbook.ui.model import Button, Face
-from tlsrunbook.ui.page import CardShown, Still, badge, sentence
+from tlsrunbook.ui.page import CardShown, Still, badge
 
 #: JupyterLab's own colours, so that a card is right in the light and in the dark theme.
 _FRAME = {
@@ -83,7 +83,7 @@ class Card(widgets.VBox):  # type: ignore[misc]
             f'<p style="{_TEXT};font-size:15px">{badge(face)} &nbsp; {html.escape(_where(face, context))}</p>'
         )
         self.note.value = (
-            paragraph(sentence(face.because))
+            paragraph(face.because)
             + paragraph(face.todo, "What to do:")
             + paragraph(face.approval, "Approval:")
             + (paragraph(asked(way_back), "Go back?", "alert") if way_back else "")

@@ -57,7 +57,7 @@ class CardShown:
     def _lines(self) -> list[str]:
         told = self.shown.record.summary if self.shown else ""  # stands in the record, just below
         because = "" if self.face.because == told else self.face.because
-        return [sentence(line) for line in (because, self.face.approval) if line]
+        return [line for line in (because, self.face.approval) if line]
 
     def _html(self) -> str:
         face = self.face
@@ -82,11 +82,6 @@ class Still:
         return {"text/html": f'<p style="{_LINE};opacity:.7">{escape(self.text)}</p>', "text/plain": self.text}
 
 
-def sentence(text: str) -> str:
-    """Begin with a capital letter what stands alone."""
-    return text[:1].upper() + text[1:]
-
-
 def badge(face: Face) -> str:
     """Give sign and word of a card's state; the sign is coloured, the word reads in every theme."""
     return f'<strong><span style="color:{face.colour}">{face.sign}</span> {escape(face.word)}</strong>'
@@ -107,4 +102,4 @@ def shown_of(face: Face, folder: str) -> Shown | None:
     return Shown(face.record, face.title, folder) if face.record else None
 
 
-__all__ = ["MEDIA_TYPE", "WAY_BACK", "CardShown", "Still", "badge", "sentence", "shown_of"]
+__all__ = ["MEDIA_TYPE", "WAY_BACK", "CardShown", "Still", "badge", "shown_of"]
