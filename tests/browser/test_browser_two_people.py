@@ -32,7 +32,7 @@ def test_whoever_clicks_however_often_a_step_runs_once(desk_on: Callable[..., De
         other.button("request", "Approve and apply").dispatch_event("click")
         waited_for(held.is_set, "New-ExchangeCertificate")
         for tab in (mine, second):
-            expect(tab.card("request")).to_contain_text("New-ExchangeCertificate", timeout=PATIENCE)
+            expect(tab.card("request")).to_contain_text("Changing EDGE1: New-ExchangeCertificate", timeout=PATIENCE)
             expect(tab.button("request", "Approve and apply")).to_be_disabled()
         expect(other.card("request")).to_contain_text("works on EDGE1 (JupyterLab) since", timeout=PATIENCE)
         expect(other.button("request", "Approve and apply")).to_be_disabled()
