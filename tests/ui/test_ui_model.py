@@ -195,3 +195,10 @@ def test_whatever_is_on_record_no_step_is_skipped_or_repeated(tried: list[tuple[
             assert [step.id] == open_ones[:1]
             assert shown.read is not None or shown.state is State.WAITING
         assert shown.because or shown.state in (State.DONE, State.READY, State.PLANNED)
+
+
+def test_a_plan_whose_applying_was_broken_off_is_made_anew() -> None:
+    planned = record("connectors", Status.PLANNED, "plan", items=True)
+    assert enabled(of("connectors", planned)) == ["plan", "apply"]
+    shown = of("connectors", planned, broken={"connectors"})
+    assert (shown.read, enabled(shown)) == (None, ["plan"])

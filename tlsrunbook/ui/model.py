@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tlsrunbook.evidence.display import planned_text
@@ -57,6 +57,7 @@ class Position:
         closed: Why nothing can go on in this change; empty when it can.
         approvals: By step, of the plan that its card shows.
         undone: The newest record of going back; None when nobody did.
+        broken: Steps whose newest attempt was broken off before it left a record: no plan on record is good for them.
     """
 
     site: str
@@ -68,6 +69,7 @@ class Position:
     closed: str = ""
     approvals: Mapping[str, ApprovalStanding] = field(default_factory=dict)
     undone: Record | None = None
+    broken: Collection[str] = ()
 
     def standing(self, step: str) -> StepStanding:
         """Give where a step stands."""
@@ -157,7 +159,7 @@ def face(step: Step, position: Position) -> Face:
     """Give what the card of a step shows."""
     records = position.of(step.id)
     standing = position.standing(step.id)
-    read = shown_plan(records) if standing.open else None
+    read = shown_plan(records) if standing.open and step.id not in position.broken else None
     state = _state(standing, read)
     stopped = _stopped(position, standing)
     approval = position.approvals.get(step.id, ApprovalStanding()) if read else ApprovalStanding()

@@ -48,6 +48,7 @@ def position(
         records=records,
         holder=holder or {},
         closed=closed,
+        broken=frozenset(broken),
         undone=max(back, key=lambda record: record.attempt, default=None),
     )
     approvals = {} if site.policy.approval != "required" else _approvals(site, store, now)
