@@ -61,7 +61,7 @@ def _tell(trial: Trial) -> None:
 
 
 def _sum_up(trials: Sequence[Trial]) -> None:
-    blows = Counter(blow.split(" of ")[0].split(" after ")[0] for trial in trials for blow in trial.blows)
+    blows = Counter(blow.split(" for ")[0].split(" after ")[0] for trial in trials for blow in trial.blows)
     again = sum(len(trial.codes) - 1 for trial in trials)
     right = sum(not trial.problems for trial in trials)
     print(f"\n{right} of {len(trials)} trials right; {sum(blows.values())} blows; {again} times run again")

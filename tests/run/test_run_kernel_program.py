@@ -1,0 +1,66 @@
+"""The kernel's program follows ipykernel: its two parts, before and after a fork, are the whole of its start."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+import textwrap
+from typing import Any
+
+from ipykernel.kernelapp import IPKernelApp
+
+from tlsrunbook.run.kernels import kernel
+
+#: Left out on purpose: see :meth:`RunbookApp.connect`. ``initialize`` is that of ipykernel's own base class.
+LEFT_OUT = ["init_heartbeat", "init_extensions", "init_code"]
+
+
+def parts(function: Any) -> list[str]:
+    """Give the parts of a start that a method of an application goes through, in order."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith(PARTS)]
+    return [node.attr for node in sorted(found, key=lambda node: (node.lineno, node.col_offset))]
+
+
+PARTS = ("init_", "write_connection_file", "log_connection_info")
+
+
+def test_nothing_of_ipykernels_start_is_missing_and_the_order_is_the_same() -> None:
+    ours = parts(kernel.RunbookApp.prepare) + parts(kernel.RunbookApp.connect)
+    assert ours == [part for part in parts(IPKernelApp.initialize) if part not in LEFT_OUT]
+    assert set(LEFT_OUT) <= set(parts(IPKernelApp.initialize))
+
+
+def test_a_kernel_built_before_the_fork_takes_over_all_that_ipykernel_hands_to_one_built_after() -> None:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(IPKernelApp.init_kernel)))
+    (call,) = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "kernel_factory"
+    ]
+    handed = {word.arg for word in call.keywords}
+    at_once = {"parent", "session", "log", "profile_dir", "user_ns"}
+    source = inspect.getsource(kernel.RunbookKernel.connected)
+    assert {name for name in handed - at_once if f'"{name}"' not in source} == set()
+
+
+PROBE = """
+import sys
+from tlsrunbook.run.kernels.kernel import RunbookApp
+from tlsrunbook.run.kernels.prepare import prepare
+from tlsrunbook.run.kernels.template import threads
+from tlsrunbook.run.kernels.warm import warm
+prepare(); warm()
+app = RunbookApp.instance()
+app.prepare([]); app.build()
+import zmq
+print(threads(), [name for name in ("rfc3987_syntax", "debugpy", "papermill", "nbformat") if sys.modules.get(name)])
+print(zmq.Context._instance, "tlsrunbook.wiring" in sys.modules)
+"""
+
+
+def test_a_template_that_is_ready_has_one_thread_no_context_and_the_helper_package() -> None:
+    ran = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
+    assert ran.stdout.split("\n")[:2] == ["1 []", "None True"]
