@@ -180,9 +180,18 @@ class LabPage:
         """Take a PNG of the window, or of one element."""
         if of is None:
             self.page.screenshot(path=path)
-        else:
-            of.scroll_into_view_if_needed()
-            of.screenshot(path=path)
+            return
+        window = self.page.viewport_size
+        box = of.bounding_box()
+        assert window
+        assert box, "it is not on the page"
+        # What is higher than the window would be cut off by the notebook's own scrolling.
+        self.page.set_viewport_size(
+            {"width": window["width"], "height": max(window["height"], int(box["height"]) + 250)}
+        )
+        of.scroll_into_view_if_needed()
+        of.screenshot(path=path)
+        self.page.set_viewport_size(window)
 
 
 def texts_of(cell: dict[str, Any], kind: str = "text/plain") -> str:
