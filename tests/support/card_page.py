@@ -22,6 +22,7 @@ class CardPage:
     def __init__(self, change: Change, step: str, server: str = "EDGE1") -> None:
         self.shown: dict[str, Any] = {}
         self.jobs: list[str] = []
+        self.busy = False
         site, store = load_site(change.site_file), change.store
         number = store.changes()[-1]
         self.context = CardContext(
@@ -38,8 +39,9 @@ class CardPage:
         )
 
     def _work(self, what: str, job: Callable[[], Any]) -> None:
-        self.jobs.append(what)
-        job()
+        if not self.busy:  # as the runbook does it: only one thing is at work
+            self.jobs.append(what)
+            job()
 
     def controls(self) -> Any:
         """Give the card's own controls, as they are made for what is on record now."""
