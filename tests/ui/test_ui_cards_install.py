@@ -144,9 +144,8 @@ def test_there_is_no_upload_before_a_request_nor_where_the_authority_answers_by_
     assert Page(desk).controls() is None
 
 
-def test_a_file_is_looked_at_whatever_else_is_at_work(desk: Desk) -> None:
+def test_what_became_of_a_file_is_told_beside_the_control_too(desk: Desk) -> None:
     page = Page(desk)
-    page.busy = True
     assert page.upload(answer_pem=pems(desk.issue(), *upward())).kind == "good"
     assert "The CA's answer was taken: answer.pem. More below." in unescape(page.box.children[2].value)
     assert "role=status" in page.box.children[2].value
