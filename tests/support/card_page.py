@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from tests.support.change import Change
@@ -21,7 +20,6 @@ class CardPage:
 
     def __init__(self, change: Change, step: str, server: str = "EDGE1") -> None:
         self.shown: dict[str, Any] = {}
-        self.jobs: list[str] = []
         site, store = load_site(change.site_file), change.store
         number = store.changes()[-1]
         self.context = CardContext(
@@ -33,13 +31,8 @@ class CardPage:
             latest=store.latest(number, server),
             records=store.records(number, server),
             make_authority=lambda: authority_of(site),
-            work=self._work,
             show=self.shown.__setitem__,
         )
-
-    def _work(self, what: str, job: Callable[[], Any]) -> None:
-        self.jobs.append(what)
-        job()
 
     def controls(self) -> Any:
         """Give the card's own controls, as they are made for what is on record now."""

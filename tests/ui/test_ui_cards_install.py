@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,8 @@ class Page(CardPage):
 
     def upload(self, **files: bytes) -> Answer:
         """Choose files as the browser hands them over."""
-        (control,) = [one for one in self.controls().children if hasattr(one, "accept")]
+        self.box = self.controls()
+        (control,) = [one for one in self.box.children if hasattr(one, "accept")]
         self.control = control
         control.value = tuple(
             {"name": name.replace("_", "."), "type": "", "size": len(content), "content": memoryview(content),
@@ -56,7 +58,6 @@ def test_the_right_answer_lies_in_the_inbox_and_install_takes_it(desk: Desk) -> 
     before = desk.change.snapshots()
     answer = page.upload(answer_p7b=p7b(Encoding.DER, *reversed(upward()), leaf))
     assert answer.kind == "good"
-    assert page.jobs == ["Looking at the CA's answer"]
     assert desk.change.snapshots() == before, "nothing was sent"
     (name,) = inbox(desk)
     assert name.startswith("london-edge1-")
@@ -141,6 +142,13 @@ def test_there_is_no_upload_before_a_request_nor_where_the_authority_answers_by_
         r'kind = "folder".*\n(roots = .*)\noutbox = .*\ninbox = .*', r'kind = "lab"\n\1\nurl = "http://127.0.0.1:1"'
     )
     assert Page(desk).controls() is None
+
+
+def test_what_became_of_a_file_is_told_beside_the_control_too(desk: Desk) -> None:
+    page = Page(desk)
+    assert page.upload(answer_pem=pems(desk.issue(), *upward())).kind == "good"
+    assert "The CA's answer was taken: answer.pem. More below." in unescape(page.box.children[2].value)
+    assert "role=status" in page.box.children[2].value
 
 
 def test_markup_in_names_and_subjects_is_text(desk: Desk) -> None:

@@ -47,6 +47,9 @@ def test_a_notebook_that_is_not_saved_in_time_is_missing_and_the_record_sealed(j
     assert told["why"].startswith("it was not saved within 0.0166667 minutes")
     verdict = jupyter.seal_of(path)
     assert verdict.seals[0].seal.claims.keyid == key.keyid
+    assert kernel.value("[name for name in __import__('os').environ if 'SIGNING_KEY' in name]") == "[]", (
+        "the kernel is told"
+    )
     # Saved after all: what is written stays.
     kernel.save()
     # A second session is open when JupyterLab is ended by Ctrl-C.

@@ -2,7 +2,7 @@
 
 Such a module has a function ``extra(context: CardContext) -> ipywidgets.Widget | None``: controls, made anew whenever
 the card's state changes (a record was added, another server was chosen). None: nothing to show in this state. It must
-not block: long work goes through ``context.work``. What is special about a step's record is no control: it is part of
+not block: it is called while all cards are drawn. What is special about a step's record is no control: it is part of
 the record's display (:mod:`tlsrunbook.evidence.cards`).
 """
 
@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -24,16 +23,8 @@ from tlsrunbook.site import Server, Site
 STEPS_WITH_EXTRA: tuple[str, ...] = ("request", "install", "connectors")
 
 
-def _nothing() -> None:
-    return None
-
-
 def _nowhere(_name: str, _shown: object) -> None:
     return None
-
-
-def _at_once(_what: str, job: Callable[[], Any]) -> None:
-    job()
 
 
 @dataclass(frozen=True)
@@ -47,12 +38,7 @@ class CardContext:
         latest: Newest record of each step of this change on this server; one that applied goes before one that
             only planned.
         records: All records of this change on this server, oldest first.
-        state: The card's state, such as ``ready`` or ``waiting``.
-        make_authority: Gives the site's authority (asking it may take long: use ``work``).
-        refresh: Reads the records again and draws all cards anew.
-        work: ``work("looking at the file", job)`` runs ``job`` in the runbook's thread, with the buttons disabled and
-            live progress; what it raises is shown on the card. It calls back nothing: the job itself ends with
-            ``refresh()`` where the cards have to change.
+        make_authority: Gives the site's authority.
         show: ``show(name, object)`` puts an object with ``_repr_mimebundle_`` (HTML and text) into an ordinary output
             below the card, which survives saving; the same name replaces what it showed before.
     """
@@ -64,18 +50,8 @@ class CardContext:
     store: EvidenceStore
     latest: Mapping[str, Record] = field(default_factory=dict)
     records: tuple[Record, ...] = ()
-    state: str = ""
     make_authority: Callable[[], Authority] | None = None
-    refresh: Callable[[], None] = _nothing
-    work: Callable[[str, Callable[[], Any]], None] = _at_once
     show: Callable[[str, object], None] = _nowhere
-
-    def folder(self, record: Record) -> Path:
-        """Give the folder of a record's attempt, where its files are (``request.csr``, ``before.json``, ...)."""
-        for attempt in self.store.attempts(record.change, record.server):
-            if (attempt.step, attempt.number) == (record.step, record.attempt):
-                return attempt.folder
-        raise FileNotFoundError(f"{record.change}/{record.server}/{record.step}")
 
 
 def extra_of(context: CardContext) -> Any:

@@ -233,9 +233,9 @@ class Runbook:
         back = self._way_back[1] if self._way_back and self._way_back[0] == step else None
         place.put(static)  # before the controls say so: whoever saves then saves it
         place.controls.static = static
-        place.controls.draw(shows, self._context(step, now, shows.state.value), busy=self.works.busy, way_back=back)
+        place.controls.draw(shows, self._context(step, now), busy=self.works.busy, way_back=back)
 
-    def _context(self, step: str, now: Position, state: str) -> CardContext:
+    def _context(self, step: str, now: Position) -> CardContext:
         site = self.bench.site
         store = self.bench.store(site)
         return CardContext(
@@ -246,10 +246,7 @@ class Runbook:
             store=store,
             latest=store.latest(now.change, now.server) if now.change else {},
             records=now.records,
-            state=state,
             make_authority=lambda: authority_of(site),
-            refresh=self.refresh,
-            work=lambda what, job: self.begin(what, lambda _: job(), self.cards[step].controls.tell),
             show=lambda name, shown: self._show(step, name, shown),
         )
 
