@@ -120,7 +120,10 @@ def test_the_notebooks_controls_change_what_a_save_keeps(desk_on: Callable[..., 
     field.press("Enter")
     expect(tab.cell("show")).to_contain_text("Servers and steps (1 of 2)")
     assert tab.scrolls_sideways() == []
+    tab.page.get_by_role("combobox", name="Stands").focus()
+    tab.page.keyboard.type("m")  # in JupyterLab's command mode this key makes a cell Markdown
     saved = tab.save()
+    assert [cell["cell_type"] for cell in saved["cells"] if cell["id"] == "show"] == ["code"]
     assert "EDGE1" not in texts_of(saved_cell(saved, "show"))
     assert "MBX1" in texts_of(saved_cell(saved, "show"))
     assert "widgets" not in saved["metadata"]

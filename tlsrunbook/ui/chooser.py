@@ -8,6 +8,7 @@ import ipywidgets as widgets
 
 from tlsrunbook.ui.cards import paragraph
 from tlsrunbook.ui.model import Position
+from tlsrunbook.ui.own_keys import own_keys
 
 _WIDE = {"width": "min(100%, 36em)"}
 _LABEL = {"description_width": "6em"}
@@ -38,7 +39,17 @@ class Chooser(widgets.VBox):  # type: ignore[misc]
         self.new = _button("Start a new change", "The next step begins a new change on this server", "new", act)
         buttons = widgets.HBox([self.look, self.all, self.new], layout={"flex_flow": "row wrap"})
         self.note, self.going, self.trouble = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        super().__init__([self.server, self.note, self.trouble, self.why, buttons, self.going])
+        super().__init__(
+            [
+                self.server,
+                own_keys(),
+                self.note,
+                self.trouble,
+                self.why,
+                buttons,
+                self.going,
+            ]
+        )
         self.add_class("tlsrunbook-chooser")
         self.server.observe(lambda change: chosen(str(change["new"])), "value")
 

@@ -11,6 +11,7 @@ from tlsrunbook.errors import TlsRunbookError
 from tlsrunbook.evidence.fleet_display import View
 from tlsrunbook.evidence.fleet_model import Verdict
 from tlsrunbook.ui.cards import paragraph
+from tlsrunbook.ui.own_keys import own_keys
 
 _LABEL = {"description_width": "initial"}
 _NOTE = "Filter and sort: run this cell in JupyterLab. What follows is as it was shown last."
@@ -43,7 +44,7 @@ class FleetControls(widgets.VBox):  # type: ignore[misc]
             [self.words, self.verdict, self.table, self.sort, self.descending, self.again],
             layout={"flex_flow": "row wrap"},
         )
-        super().__init__([row, self.told])
+        super().__init__([row, own_keys(), self.told])
         self.add_class("tlsrunbook-fleet-controls")
 
     @property
