@@ -64,7 +64,7 @@ def test_a_closed_gate_is_one_message_and_nothing_after_it_runs(change: Change, 
         "  What was seen: EDGE1 has no pending request and no certificate for mx1.london.example.net",
         "  What to do: run the step request first",
     ]
-    assert "⊘ blocked" in shown["data"]["text/html"]
+    assert "⊘ blocked" in read(shown["data"]["text/html"])
     assert outputs(notebook, "close") == []
     assert [cell.execution_count for cell in notebook.cells if cell.get("id") == "close"] == [None]
 
@@ -109,6 +109,11 @@ def test_an_unforeseen_exception_is_short_and_shows_no_local(change: Change, tmp
     assert not WALL.search(told)
 
 
+def read(html: str) -> str:
+    """Give the words of a page, which may be coloured in the middle."""
+    return unescape(re.sub(r"</?(span|strong)\b[^>]*>", "", html))
+
+
 def test_every_step_carries_its_cards_static_form_and_exports_to_html(change: Change, tmp_path: Path) -> None:
     expected = {
         "request": ("What to tell the CA", "TLSA records to publish early (DANE)", "Download london-edge1.csr"),
@@ -122,7 +127,7 @@ def test_every_step_carries_its_cards_static_form_and_exports_to_html(change: Ch
         (shown,) = outputs(notebook, step.id)
         page, _ = HTMLExporter(template_name="classic").from_notebook_node(notebook)
         for words in expected.get(step.id, ()):
-            assert words in unescape(shown["data"]["text/html"]), step.id
-            assert words in unescape(page), step.id
+            assert words in read(shown["data"]["text/html"]), step.id
+            assert words in read(page), step.id
         assert "<script" not in shown["data"]["text/html"]
         assert "<style" not in shown["data"]["text/html"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -163,7 +164,7 @@ def test_a_good_server_agrees_in_every_point_and_tells_how_exchange_chose(change
 def test_what_is_not_done_yet_does_not_agree(change: Change) -> None:
     (record,) = change.apply("EDGE1", "verify")
     assert points(record)["STARTTLS"] == "no"
-    assert "✗ no" in html_of(record, "Verify", "")
+    assert "✗ no" in re.sub(r"<[^>]+>", "", html_of(record, "Verify", ""))
 
 
 def test_a_published_record_of_the_new_key_beside_the_old_one_is_right(change: Change) -> None:
