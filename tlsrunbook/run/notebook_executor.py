@@ -23,7 +23,7 @@ from tlsrunbook.evidence.dsse import KEY_VARIABLE
 from tlsrunbook.run.engine import Execution, NotebookJob
 from tlsrunbook.run.kernels.running import KernelTroubleError, RunningKernel
 from tlsrunbook.run.kernels.sources import KernelSource, open_source
-from tlsrunbook.run.kernels.words import GRAMMAR_COMPILER, do_without
+from tlsrunbook.run.kernels.words import FEW_ARENAS, GRAMMAR_COMPILER, do_without
 from tlsrunbook.secret import passwords_in
 
 #: How long the session with a server may take to end, in seconds; then it is left to the server's own time-out.
@@ -174,7 +174,8 @@ def main() -> None:
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), lambda *_: None)  # the runner alone decides what is next
     do_without(GRAMMAR_COMPILER)
-    os.environ.pop(KEY_VARIABLE, None)
+    for name in (KEY_VARIABLE, *FEW_ARENAS):
+        os.environ.pop(name, None)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     # Nothing but answers may reach the runner: what a library prints goes where errors go.
     out = os.fdopen(os.dup(1), "wb")
