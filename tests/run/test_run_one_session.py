@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,6 +42,12 @@ class Desk:
         """Give how many PowerShells were started on a server."""
         return self.lab.station(self.name, server).winrm.counters.powershell_starts
 
+    def restart(self, server: str) -> None:
+        """Drop the connections and shells of a server, on the lab's own thread."""
+        winrm, done = self.lab.station(self.name, server).winrm, threading.Event()
+        winrm._loop.call_soon_threadsafe(lambda: (winrm.vanish(), done.set()))
+        assert done.wait(10)
+
     def open(self, server: str) -> int:
         """Give how many shells are open on a server."""
         return self.lab.station(self.name, server).winrm.shells_open
@@ -75,7 +82,7 @@ def test_two_servers_have_a_powershell_each(kernels: Kernels, desk: Desk) -> Non
 def test_a_session_that_died_between_two_notebooks_is_opened_again(kernels: Kernels, desk: Desk) -> None:
     kernel = kernels.start({})
     assert desk.execute(kernel, "EDGE1", "confirm").ended_by == ""
-    desk.lab.station(desk.name, "EDGE1").winrm.vanish()
+    desk.restart("EDGE1")
     assert desk.execute(kernel, "EDGE1", "request").ended_by == ""
     assert desk.starts("EDGE1") == 2
     kernel.close()
