@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -182,6 +183,7 @@ def main() -> None:
     os.dup2(2, 1)
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # ZeroMQ needs it on Windows
         runner.run(serve(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.stdin.buffer, out))
+    shutil.rmtree(sys.argv[3], ignore_errors=True)  # the runner may have been killed
 
 
 if __name__ == "__main__":
