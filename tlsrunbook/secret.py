@@ -16,9 +16,7 @@ _known: set[str] | None = None
 
 
 def remember_values(values: Iterable[str] = ()) -> None:
-    """Remember these, and from now on all that :func:`remembered` is told of, so that a kernel can keep them out of
-    what it shows.
-    """
+    """Remember these, and all that :func:`remembered` is told of from now on, for a kernel to mask in what it shows."""
     global _known  # noqa: PLW0603 - one process, one kernel
     _known = (_known or set()).union(values)
 
