@@ -16,7 +16,7 @@ _known: set[str] | None = None
 
 
 def remember_values(values: Iterable[str] = ()) -> None:
-    """Remember these and all that :func:`remembered` is told of, for a kernel to keep out of what it shows."""
+    """Remember these, and all that :func:`remembered` is told of from now on, for a kernel to mask in what it shows."""
     global _known  # noqa: PLW0603 - one process, one kernel
     _known = (_known or set()).union(values)
 

@@ -12,6 +12,7 @@ from typing import Any
 from ipykernel.kernelapp import IPKernelApp
 
 from tlsrunbook.run.kernels import kernel
+from tlsrunbook.run.kernels.layout import hot, lay_out
 
 #: Left out on purpose: see :meth:`RunbookApp.connect`. ``initialize`` is that of ipykernel's own base class.
 LEFT_OUT = ["init_heartbeat", "init_extensions", "init_code"]
@@ -64,3 +65,36 @@ print(zmq.Context._instance, "tlsrunbook.wiring" in sys.modules)
 def test_a_template_that_is_ready_has_one_thread_no_context_and_the_helper_package() -> None:
     ran = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, check=True)
     assert ran.stdout.split("\n")[:2] == ["1 []", "None True"]
+
+
+LAYOUT = """
+from tlsrunbook.run.kernels import layout
+from tlsrunbook.run.kernels.kernel import RunbookApp
+from tlsrunbook.run.kernels.prepare import prepare
+prepare()
+app = RunbookApp.instance()
+app.prepare([]); app.build()
+print(layout.lay_out(layout.hot()), len(layout.hot()))
+"""
+
+
+def test_most_of_the_code_that_kernels_run_is_found_where_the_list_says() -> None:
+    ran = subprocess.run([sys.executable, "-c", LAYOUT], capture_output=True, text=True, check=True)
+    moved, listed = map(int, ran.stdout.split())
+    assert listed > 2000
+    assert moved > 0.8 * listed, "measure again: python -m tests.benchmarks.hot"
+
+
+def test_a_function_whose_code_was_moved_is_the_same_and_does_the_same() -> None:
+    before, code = example, example.__code__
+    assert lay_out([(__name__, "example")]) == 1
+    assert example is before
+    assert example.__code__ is not code
+    assert example.__code__ == code
+    assert example(2) == [4, 6]
+    assert all(" " not in name for _, name in hot())
+
+
+def example(factor: int) -> list[int]:
+    """Make functions of its own."""
+    return list(map(lambda number: number * factor, [n for n in (2, 3)]))  # noqa: C416, C417 - both kinds

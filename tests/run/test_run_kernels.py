@@ -196,6 +196,25 @@ def test_the_folders_of_kernels_are_gone_when_the_kernels_are(
     assert running
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_unix_sockets_are_missing_every_kind_goes_over_encrypted_tcp(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TLSRUNBOOK_TRANSPORT", "tcp")
+    own = open_kernels(kind, 1)
+    kernel = own.start({})
+    look = (
+        "from ipykernel.kernelapp import IPKernelApp\nimport zmq\napp = IPKernelApp.instance()\n"
+        "(app.transport, app.ip, app.shell_socket.getsockopt(zmq.CURVE_SERVER), app.curve_secretkey is not None)"
+    )
+    try:
+        assert execute(kernel, tmp_path / "x.ipynb", look=look).ended_by == ""
+        assert result_of(tmp_path / "x.ipynb", "look") == ("tcp", "127.0.0.1", 1, True)
+    finally:
+        kernel.close()
+        own.close()
+
+
 def test_a_kind_that_there_is_not_is_refused() -> None:
     with pytest.raises(UsageError, match="lukewarm"):
         open_kernels("lukewarm")

@@ -121,13 +121,17 @@ kernel.execute(NotebookJob(Path(source), Path(place), {"site": place.replace(".i
 @pytest.mark.parametrize("kind", KINDS)
 def test_when_the_runner_is_killed_nothing_goes_on(tmp_path: Path, kind: str) -> None:
     source, place = a_notebook(tmp_path / "s.ipynb", parameters="site = ''", cell=HANG), tmp_path / "x.ipynb"
-    with subprocess.Popen([sys.executable, "-c", RUNNER, kind, str(source), str(place)]) as runner:
+    temporary = tmp_path / "t"
+    temporary.mkdir()
+    command = [sys.executable, "-c", RUNNER, kind, str(source), str(place)]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(temporary)}) as runner:
         told(place)
         below = psutil.Process(runner.pid).children(recursive=True)
         assert len(below) >= 2
         runner.kill()
     _, alive = psutil.wait_procs(below, timeout=20)
     assert not alive
+    assert not list(temporary.glob("tlsrb-*")), "nor is anything left on disk"
 
 
 @FORK

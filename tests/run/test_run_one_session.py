@@ -75,7 +75,7 @@ def test_two_servers_have_a_powershell_each(kernels: Kernels, desk: Desk) -> Non
 def test_a_session_that_died_between_two_notebooks_is_opened_again(kernels: Kernels, desk: Desk) -> None:
     kernel = kernels.start({})
     assert desk.execute(kernel, "EDGE1", "confirm").ended_by == ""
-    desk.lab.station(desk.name, "EDGE1").winrm.vanish()
+    desk.lab.on_loop(desk.lab.station(desk.name, "EDGE1").winrm.vanish)
     assert desk.execute(kernel, "EDGE1", "request").ended_by == ""
     assert desk.starts("EDGE1") == 2
     kernel.close()

@@ -191,13 +191,22 @@ def _require(access: Access) -> None:
             )
 
 
+def _hush() -> None:
+    """Keep others' loggers from writing what is sent, or parts of a logon, as they do at DEBUG."""
+    for name in ("winrm", "requests_ntlm", "requests_credssp", "spnego", "urllib3"):
+        logger = logging.getLogger(name)
+        if logger.level < logging.WARNING:  # to set it makes every logger forget what it found out
+            logger.setLevel(logging.WARNING)
+
+
+_hush()  # once before kernels are forked; and again for each connection, whatever was set meanwhile
+
+
 def _protocol(access: Access) -> Protocol:
     """Make pywinrm's protocol object. It verifies TLS, and takes neither proxy nor CAs from the environment."""
     from tlsrunbook.adapters.winrm_protocol import TemplateProtocol  # noqa: PLC0415
 
-    # At DEBUG these write what is sent, or parts of a logon.
-    for name in ("winrm", "requests_ntlm", "requests_credssp", "spnego", "urllib3"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    _hush()
     # pywinrm annotates the methods as literals, and the CA file as never None, which it takes for the system's CAs.
     method: Any = access.method
     ca_file: Any = access.ca_file

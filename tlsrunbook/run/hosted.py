@@ -17,7 +17,7 @@ from typing import Any
 
 from tlsrunbook.evidence.dsse import KEY_VARIABLE
 from tlsrunbook.run.engine import Execution, NotebookJob
-from tlsrunbook.run.kernels.words import FOLDERS, KEEP_SESSION
+from tlsrunbook.run.kernels.words import FEW_ARENAS, FOLDERS, KEEP_SESSION
 from tlsrunbook.run.notices import NOTICES_VARIABLE
 from tlsrunbook.secret import CREDENTIAL_VARIABLES
 
@@ -47,7 +47,7 @@ class Executor:
             [sys.executable, "-m", _PROGRAM, kind, str(size), self._folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_without_secrets(os.environ),
+            env={**_without_secrets(os.environ), **FEW_ARENAS},
             start_new_session=True,  # what is sent to the runner's group, such as Ctrl-C, is the runner's business
         )
         assert process.stdin  # noqa: S101 - for the type checker

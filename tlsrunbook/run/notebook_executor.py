@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -23,7 +24,7 @@ from tlsrunbook.evidence.dsse import KEY_VARIABLE
 from tlsrunbook.run.engine import Execution, NotebookJob
 from tlsrunbook.run.kernels.running import KernelTroubleError, RunningKernel
 from tlsrunbook.run.kernels.sources import KernelSource, open_source
-from tlsrunbook.run.kernels.words import GRAMMAR_COMPILER, do_without
+from tlsrunbook.run.kernels.words import FEW_ARENAS, GRAMMAR_COMPILER, do_without
 from tlsrunbook.run.notices import NOTICES_VARIABLE
 from tlsrunbook.secret import passwords_in
 
@@ -175,7 +176,8 @@ def main() -> None:
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), lambda *_: None)  # the runner alone decides what is next
     do_without(GRAMMAR_COMPILER)
-    for name in (KEY_VARIABLE, NOTICES_VARIABLE):  # a batch seals itself, also one that JupyterLab has started
+    # A batch seals itself, also one that JupyterLab has started.
+    for name in (KEY_VARIABLE, NOTICES_VARIABLE, *FEW_ARENAS):
         os.environ.pop(name, None)
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     # Nothing but answers may reach the runner: what a library prints goes where errors go.
@@ -183,6 +185,7 @@ def main() -> None:
     os.dup2(2, 1)
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:  # ZeroMQ needs it on Windows
         runner.run(serve(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.stdin.buffer, out))
+    shutil.rmtree(sys.argv[3], ignore_errors=True)  # the runner may have been killed
 
 
 if __name__ == "__main__":

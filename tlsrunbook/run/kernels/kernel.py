@@ -122,6 +122,8 @@ class RunbookApp(IPKernelApp):
             arguments: Of the kernel's command line.
         """
         super(IPKernelApp, self).initialize([*OPTIONS, *arguments])  # type: ignore[no-untyped-call]
+        # The logger takes everything for its handler to choose from; a kernel has much to say that nobody chooses.
+        self.log.setLevel(self.log_level)
         self.init_pdb()  # type: ignore[no-untyped-call]
         self.init_blackhole()  # type: ignore[no-untyped-call]
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tlsrunbook.run.kernels.kernel import RunbookApp, end, serve
+from tlsrunbook.run.kernels.layout import hot, lay_out
 from tlsrunbook.run.kernels.prepare import prepare
 from tlsrunbook.run.kernels.words import FEW_ARENAS
 
@@ -165,6 +166,7 @@ def main() -> None:
     app: Any = RunbookApp.instance()
     app.prepare([])
     app.build()
+    lay_out(hot())
     gc.collect()
     gc.freeze()
     Template(socket.socket(fileno=int(sys.argv[1])), app).run()

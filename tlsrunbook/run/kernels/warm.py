@@ -9,15 +9,20 @@ from __future__ import annotations
 import ast
 import asyncio
 import contextlib
+import http.client
 import importlib
 import ssl
 import tempfile
 import threading
+import time
 import tokenize
 from datetime import UTC, datetime, timedelta
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
+import psutil
+import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -42,6 +47,7 @@ def warm() -> None:
         _a_handshake(Path(folder) / "own.pem")
     _a_question()
     _a_logon()
+    _a_request()
     _a_loop_and_a_thread()
     for module, name in _REMEMBER:
         getattr(importlib.import_module(module), name)()
@@ -99,6 +105,16 @@ def _a_logon() -> None:
         import spnego  # noqa: PLC0415
 
         spnego.client("nobody", "nothing", protocol="ntlm").step()
+
+
+def _a_request() -> None:
+    session = requests.Session()
+    session.prepare_request(requests.Request("POST", "https://warm.invalid:5986/wsman", data=b"<a/>"))
+    session.close()
+    http.client.parse_headers(BytesIO(b"Content-Type: application/soap+xml;charset=UTF-8\r\n\r\n"))
+    ET.fromstring("<a:b xmlns:a='urn:c'><a:d e='f'>g</a:d></a:b>")  # noqa: S314 - it is ours
+    time.strptime("2026-01-01", "%Y-%m-%d")
+    psutil.Process().create_time()
 
 
 def _a_loop_and_a_thread() -> None:

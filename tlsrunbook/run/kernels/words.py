@@ -22,7 +22,7 @@ KEEP_SESSION = "TLSRUNBOOK_KEEP_SESSION"
 #: How the names of this package's temporary folders begin.
 FOLDERS = "tlsrb-"
 
-#: For the template and its kernels: a kernel has a dozen threads, each of which would take memory from its own place.
+#: For the executor, the template and its kernels: to take memory from one place, whatever the thread, and give it back.
 FEW_ARENAS = {
     "MALLOC_ARENA_MAX": "1",
     "MALLOC_MMAP_THRESHOLD_": "65536",
