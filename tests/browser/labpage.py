@@ -16,6 +16,11 @@ PATIENCE = 60_000
 RUNBOOK = "runbook.ipynb"
 _HEIGHT = 900
 _NO_KERNEL = {"shouldStart": False, "canStart": False, "autoStartDefault": False}
+#: Notes what was clicked, for the message of a test that fails.
+_NOTE_CLICKS = """window.clicked = [];
+document.addEventListener("click", event => {
+    window.clicked.push((event.target.closest?.("button") ?? event.target).textContent.trim().slice(0, 40));
+}, true);"""
 
 
 class LabPage:
@@ -33,6 +38,7 @@ class LabPage:
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(PATIENCE)
+        self.page.add_init_script(_NOTE_CLICKS)
         self.notebook = RUNBOOK
 
     def close(self) -> None:
@@ -161,14 +167,19 @@ class LabPage:
         return self.card(step).get_by_role("button", name=name, exact=isinstance(name, str))
 
     def press(self, step: str, name: str | re.Pattern[str]) -> None:
-        """Press a button of a step's card, when it can be pressed."""
+        """Press a button of a step's card, when it can be pressed and the kernel has answered what came before."""
+        self._kernel_is("idle")
         self.button(step, name).click()
 
     def wait_for_state(self, step: str, state: str | re.Pattern[str]) -> None:
         """Wait until a card says this state: a word such as ``done`` beside its sign, in any case."""
         pattern = re.compile(rf"^\W*{re.escape(state)}\b", re.IGNORECASE) if isinstance(state, str) else state
         head = self.card(step).locator(".widget-html-content p").first
-        expect(head).to_contain_text(pattern, timeout=PATIENCE)
+        try:
+            expect(head).to_contain_text(pattern, timeout=PATIENCE)
+        except AssertionError as error:
+            shown, clicked = self.card(step).inner_text(), self.page.evaluate("() => window.clicked")
+            raise AssertionError(f"{error}\nclicked so far: {clicked}\nthe whole card:\n{shown}") from error
 
     def output(self, step: str) -> Locator:
         """Give the ordinary output of a step's cell: what a save keeps."""

@@ -11,7 +11,18 @@ from typing import Any
 import pytest
 import requests
 from winrm.exceptions import InvalidCredentialsError, WinRMOperationTimeoutError, WSManFaultError
-from winrm_fixture import Conversation, EchoMachine, Trust, connected, conversing, echo, line, run, serving
+from winrm_fixture import (
+    Conversation,
+    EchoMachine,
+    Trust,
+    close_sockets,
+    connected,
+    conversing,
+    echo,
+    line,
+    run,
+    serving,
+)
 
 from tlsrunbook.lab.faults import FaultBoard
 from tlsrunbook.lab.loop import LoopThread
@@ -110,7 +121,7 @@ def lost(conversation: Conversation, work: Callable[[], object]) -> None:
         work()
     if isinstance(caught.value, WSManFaultError):
         assert caught.value.wsman_fault_code == 2150858843
-    conversation.protocol.transport.close_session()
+    close_sockets(conversation.protocol)
 
 
 @pytest.mark.parametrize(("fault", "executed"), [("gone-before-run", []), ("gone-after-run", ["Set-Echo"])])

@@ -186,7 +186,8 @@ def run(protocol: Protocol, line: str, arguments: tuple[str, ...] = (), data: by
         result: tuple[Any, ...] = protocol.get_command_output(shell, command)
         protocol.cleanup_command(shell, command)
     finally:
-        protocol.close_shell(shell, close_session=True)
+        protocol.close_shell(shell, close_session=False)
+        close_sockets(protocol)
     return result
 
 
@@ -238,7 +239,8 @@ class Conversation:
             self.exit_code = code
 
     def close(self) -> None:
-        self.protocol.close_shell(self.shell, close_session=True)
+        self.protocol.close_shell(self.shell, close_session=False)
+        close_sockets(self.protocol)
 
 
 def echo(text: str, name: str = "Get-Echo") -> dict[str, Any]:
@@ -259,7 +261,17 @@ def connected(endpoint: WinrmEndpoint, trust: Trust, **options: Any) -> Iterator
     try:
         yield protocol
     finally:
-        protocol.transport.close_session()
+        close_sockets(protocol)
+
+
+def close_sockets(protocol: Protocol) -> None:
+    """Close the client's sockets now; requests only forgets their pools, which a caught exception may hold on to."""
+    session = protocol.transport.session
+    for adapter in session.adapters.values() if session else ():
+        pools = adapter.poolmanager.pools
+        for pool in [pools[key] for key in pools.keys()]:  # noqa: SIM118 - it cannot be iterated
+            pool.close()
+    protocol.transport.close_session()
 
 
 @contextmanager

@@ -104,3 +104,14 @@ def test_long_work_does_not_hold_up_whoever_began_it_and_shows_its_progress() ->
     go_on.set()
     assert works.wait(30)
     assert lines[0].startswith("Waiting for the test … ")
+
+
+def test_who_presses_while_something_else_is_at_work_is_told_and_a_double_click_is_not() -> None:
+    works, go_on, said = Works(), threading.Event(), list[str]()
+    assert works.begin("Planning A", lambda _: go_on.wait(30), lambda _: None, lambda _: None)
+    assert not works.begin("Applying B", lambda _: None, said.append, said.append)
+    assert said == ["Planning A is still under way; press again when it has ended"]
+    assert not works.begin("Planning A", lambda _: None, said.append, said.append)
+    go_on.set()
+    assert works.wait(30)
+    assert len(said) == 1

@@ -221,6 +221,8 @@ class Runbook:
             for step, place in self.cards.items():
                 self._draw(step, place, now)
             self._ending.draw(busy=self.works.busy)
+            if self.works.busy:  # begun while this was drawn by another thread
+                self._freeze()
 
     def _draw(self, step: str, place: Place[Card], now: Position | None) -> None:
         if now is None:

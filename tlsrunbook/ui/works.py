@@ -44,13 +44,16 @@ class Works:
         Args:
             what: What it is, for people.
             job: The work; is given what takes its progress.
-            show: Gets a line now and then while it works; called from another thread.
+            show: Gets a line now and then while it works, called from another thread; or why it was not begun.
             ended: Gets what went wrong, empty when nothing did; called from another thread, when the next may begin.
 
         Returns:
             False when nothing was begun.
         """
+        at_work = self.guard.what
         if not self.guard.begin(what):
+            if at_work not in ("", what):  # else it is the second half of a double click: nothing to say
+                show(f"{at_work} is still under way; press again when it has ended")
             return False
         self._idle.clear()
         self.progress.start(what)
