@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +9,7 @@ from pathlib import Path
 from tlsrunbook.about import __version__
 from tlsrunbook.adapters.evidence_of import store_of
 from tlsrunbook.adapters.origin import SystemClock
+from tlsrunbook.adapters.whole_file import replace_whole
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.fleet import fleet
 from tlsrunbook.evidence.fleet_model import Fleet
@@ -41,17 +39,9 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         UsageError: It cannot be written there.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        replace_whole(path, content)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         todo = "name a file in a folder that is there and that you may write to"
         raise UsageError(f"it cannot be written: {reason}", where=str(path), todo=todo) from error
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)

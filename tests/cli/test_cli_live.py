@@ -19,10 +19,10 @@ from tlsrunbook.cli.live import LiveView, lasting
 from tlsrunbook.cli.progress import DONE, HELD, LEFT, NEW, RUNNING, STOPPED, Progress
 from tlsrunbook.cli.running import How
 from tlsrunbook.evidence.record import Status
-from tlsrunbook.run.fleet import SiteWork
 from tlsrunbook.run.job import Event, ServerEvent, Told, WaveEvent
 from tlsrunbook.run.outcome import Ending, Left, RunResult
 from tlsrunbook.run.planning import Asked
+from tlsrunbook.run.rollout import SiteWork
 
 STEPS = ("confirm", "request", "install", "activate", "connectors", "verify")
 

@@ -14,13 +14,13 @@ from tlsrunbook.adapters.origin import tool
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.run.controller import Controller
 from tlsrunbook.run.course import Course
-from tlsrunbook.run.fleet import SiteWork
 from tlsrunbook.run.job import ServerJob, Told
 from tlsrunbook.run.outcome import RunResult
 from tlsrunbook.run.planning import prerequisites
 from tlsrunbook.run.portable import PortableJob, PortableResult, result_from_text, to_text
 from tlsrunbook.run.recording import Circumstances
 from tlsrunbook.run.remote import RemoteExecutor
+from tlsrunbook.run.rollout import SiteWork
 from tlsrunbook.site import load_site
 from tlsrunbook.steps.registry import step_of
 from tlsrunbook.wiring_cluster import packed, place_csrs

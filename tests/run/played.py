@@ -17,9 +17,9 @@ from tlsrunbook.run.begin import Begun
 from tlsrunbook.run.controller import Controller
 from tlsrunbook.run.course import Course
 from tlsrunbook.run.executor import Ended, run_server
-from tlsrunbook.run.fleet import SiteWork
 from tlsrunbook.run.job import ServerEvent, ServerJob, Tell, Told, WaveEvent
 from tlsrunbook.run.outcome import RunResult
+from tlsrunbook.run.rollout import SiteWork
 from tlsrunbook.run.turns import Turns
 from tlsrunbook.steps.base import Step
 

@@ -9,10 +9,10 @@ from played import Played, a_job, a_site
 
 from tlsrunbook.evidence.record import Status
 from tlsrunbook.run.course import Undone
-from tlsrunbook.run.fleet import SiteWork
 from tlsrunbook.run.job import Event, ServerEvent, Told, WaveEvent
 from tlsrunbook.run.outcome import Ending
 from tlsrunbook.run.pace import Pace
+from tlsrunbook.run.rollout import SiteWork
 from tlsrunbook.steps.registry import STEP_IDS
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from tlsrunbook.run.fleet import SiteWork
 from tlsrunbook.run.job import ServerJob
 from tlsrunbook.run.recording import Circumstances
+from tlsrunbook.run.rollout import SiteWork
 from tlsrunbook.steps.base import Step
 from tlsrunbook.steps.registry import STEPS
 

@@ -14,9 +14,9 @@ from rich.console import Console
 from tlsrunbook.cli.common import some
 from tlsrunbook.evidence.data import utc_text
 from tlsrunbook.evidence.record import Record
-from tlsrunbook.run.fleet import SiteWork
 from tlsrunbook.run.job import ServerEvent, Told, WaveEvent
 from tlsrunbook.run.outcome import RunResult
+from tlsrunbook.run.rollout import SiteWork
 
 #: What of a server is told in a line of its own; the rest is in the lines of its steps, or comes at the end.
 _TOLD = frozenset({"held", "taken-over", "reconciled"})

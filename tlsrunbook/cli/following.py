@@ -11,8 +11,8 @@ from tlsrunbook.errors import TlsRunbookError
 
 if TYPE_CHECKING:
     from tlsrunbook.ports import EvidenceStore
-    from tlsrunbook.run.fleet import SiteWork
     from tlsrunbook.run.job import Told
+    from tlsrunbook.run.rollout import SiteWork
 
 #: A page is written this often at most, in seconds, and never for more than a twentieth of the time.
 EVERY, _SHARE = 10.0, 20

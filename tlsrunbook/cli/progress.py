@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tlsrunbook.evidence.record import Status
-from tlsrunbook.run.fleet import SiteWork
 from tlsrunbook.run.job import Event, ServerEvent, Told, WaveEvent
+from tlsrunbook.run.rollout import SiteWork
 
 #: What a server is at, the most interesting first.
 RUNNING, STOPPED, HELD, DONE, LEFT, NEW = "at work", "stopped", "held", "done", "not begun", "to come"

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from tlsrunbook.evidence.record import Record
     from tlsrunbook.run.course import Course
     from tlsrunbook.run.executor import Executor
-    from tlsrunbook.run.fleet import SiteWork
     from tlsrunbook.run.job import Tell, Told
     from tlsrunbook.run.outcome import RunResult
     from tlsrunbook.run.planning import Asked
+    from tlsrunbook.run.rollout import SiteWork
     from tlsrunbook.run.waves import Sizes
     from tlsrunbook.site import Site
 

@@ -6,15 +6,18 @@ import base64
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
+from tlsrunbook.errors import EvidenceError
 from tlsrunbook.exchange.command import Command, Later
 from tlsrunbook.exchange.render import render
 from tlsrunbook.secret import Secret, SecretBytes
+
+T = TypeVar("T")
 
 _AS_THEY_ARE = frozenset({type(None), bool, int, float, str})
 
@@ -112,3 +115,24 @@ def digest(data: object) -> str:
 def readable_json(data: object) -> bytes:
     """Write data as JSON for files that people open too: indented, keys in their order, final newline."""
     return _encoded(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_stated(content: bytes, schema: str, make: Callable[[dict[str, Any]], T], *, what: str, where: str) -> T:
+    """Read a JSON file that names its schema.
+
+    Args:
+        schema: The one that this version reads.
+        make: Makes of the rest what it is; what it raises for the wrong keys, types and values is this file's fault.
+        what: For people: ``session``, ``rendering``.
+
+    Raises:
+        EvidenceError: It is none, or of a schema that this version does not know.
+    """
+    try:
+        data = dict(json.loads(content))
+        found = data.pop("schema")
+        if found != schema:
+            raise EvidenceError(f"the {what}'s schema is {found!r}, and this version reads {schema!r}", where=where)
+        return make(data)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise EvidenceError(f"this is no {what}", where=where) from error

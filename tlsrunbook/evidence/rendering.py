@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tlsrunbook.errors import EvidenceError
-from tlsrunbook.evidence.data import readable_json
+from tlsrunbook.evidence.data import read_stated, readable_json
 
 SCHEMA = "tlsrunbook.rendering/1"
 ARCHIVED, MISSING = "archived", "missing"
@@ -54,15 +53,12 @@ def read_rendering(content: bytes, *, where: str = "") -> Rendering:
     Raises:
         EvidenceError: It is none, or of a schema that this version does not know.
     """
-    try:
-        data = dict(json.loads(content))
-        schema = data.pop("schema")
-        if schema != SCHEMA:
-            raise EvidenceError(f"the rendering's schema is {schema!r}, and this version reads {SCHEMA!r}", where=where)
+
+    def make(data: dict[str, Any]) -> Rendering:
         data.pop("rendering")
         return Rendering(**{**data, "left_out": tuple(data["left_out"])})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EvidenceError("this is no rendering", where=where) from error
+
+    return read_stated(content, SCHEMA, make, what="rendering", where=where)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from tlsrunbook.run.begin import Begun, begin
 from tlsrunbook.run.controller import Controller
 from tlsrunbook.run.course import Course
 from tlsrunbook.run.executor import LocalExecutor
-from tlsrunbook.run.fleet import SiteWork
 from tlsrunbook.run.job import Event, ServerJob, Tell, Told
+from tlsrunbook.run.rollout import SiteWork
 from tlsrunbook.run.server_kernel import open_kernels
 
 __all__ = ["Event", "ServerJob", "run_jobs"]

@@ -13,11 +13,11 @@ from tlsrunbook.evidence.record import Record, Status
 from tlsrunbook.run.begin import Begun, begin
 from tlsrunbook.run.course import Course, Undone
 from tlsrunbook.run.executor import GOES_ON, Executor
-from tlsrunbook.run.fleet import Fleet, SiteWork, Work
 from tlsrunbook.run.job import ServerEvent, ServerJob, Tell
 from tlsrunbook.run.outcome import Ending, RunResult
 from tlsrunbook.run.pace import Pace
 from tlsrunbook.run.resume import still_to_do
+from tlsrunbook.run.rollout import Rollout, SiteWork, Work
 
 #: So often the runner looks whether it shall stop, in seconds.
 _LOOK = 0.2
@@ -53,7 +53,7 @@ class Controller:
         begin: Callable[[ServerJob, Tell], Begun] = begin,
         keep: Callable[[Record], Record] = lambda record: record,
     ) -> None:
-        self._fleet = Fleet(sites, tell, one_by_one=one_by_one)
+        self._rollout = Rollout(sites, tell, one_by_one=one_by_one)
         self._executor = executor
         self._tell = tell
         self._course = course
@@ -69,11 +69,11 @@ class Controller:
         try:
             while self._go_on():
                 self._take(self._ended())
-            result = self._fleet.result(still_to_do)
+            result = self._rollout.result(still_to_do)
         finally:
             self._executor.close()
             self._beginners.shutdown()
-            for work in self._fleet.works:
+            for work in self._rollout.works:
                 if work.lease:
                     work.lease.release()
         for left in result.left:
@@ -84,33 +84,33 @@ class Controller:
     def _go_on(self) -> bool:
         """Start what may start; False when nothing is under way and nothing is left to do."""
         if self._course.stopping:
-            self._fleet.close(_STOPPED)
-        self._fleet.advance()
+            self._rollout.close(_STOPPED)
+        self._rollout.advance()
         self._go_on_with_waiting()
         self._begin_new()
-        return bool(self._running or self._fleet.may_begin() or self._fleet.waiting)
+        return bool(self._running or self._rollout.may_begin() or self._rollout.waiting)
 
     def _go_on_with_waiting(self) -> None:
-        waiting, turns = self._fleet.waiting, self._fleet.turns
+        waiting, turns = self._rollout.waiting, self._rollout.turns
         ready = [one for one in waiting if self._course.stopping or turns.ready(one.job, one.next_step)]
-        if not ready and not self._running and not self._fleet.may_begin():
+        if not ready and not self._running and not self._rollout.may_begin():
             # Nobody runs and nobody may: a site file cannot say so, but waiting for ever would be the worst answer.
             ready = waiting[:1]
         for work in ready[: self._executor.capacity - len(self._running)]:
-            self._fleet.go_on(work)
+            self._rollout.go_on(work)
             self._running[self._executor.submit(work.job, work.at, turns)] = work
 
     def _begin_new(self) -> None:
         if len(self._running) >= self._executor.capacity:
             return
         busy = Counter(work.job.site for work in self._running.values())
-        for site, works in self._fleet.may_begin():
+        for site, works in self._rollout.may_begin():
             room = min(self._executor.places(site) - busy[site], self._executor.capacity - len(self._running))
             for work in works[: max(0, room)]:
                 if self._paces[site].wait():
                     break
                 self._paces[site].begin()
-                self._fleet.begin(work)
+                self._rollout.begin(work)
                 self._running[self._beginners.submit(self._begin, work.job, self._tell)] = work
 
     def _ended(self) -> set[Future[Any]]:
@@ -119,7 +119,7 @@ class Controller:
             done = wait(self._running, timeout=_LOOK, return_when=FIRST_COMPLETED).done
         else:  # only the pace keeps servers from beginning
             done = set()
-            waits = [self._paces[site].wait() for site, _ in self._fleet.may_begin()]
+            waits = [self._paces[site].wait() for site, _ in self._rollout.may_begin()]
             threading.Event().wait(min([_LOOK, *waits]))
         if self._course.breaking_off:
             self._executor.kill()
@@ -146,13 +146,13 @@ class Controller:
 
     def _begun(self, work: Work, begun: Begun) -> None:
         done = [step for step in work.job.step_ids if step in begun.done_before]
-        self._fleet.turns.ended(work.job, *done)
+        self._rollout.turns.ended(work.job, *done)
         work.job, work.lease = begun.job, begun.lease
         work.reconciled, work.done_before = begun.records, begun.done_before
         if not work.job.steps:
             self._end(work, Ending.DONE)
             return
-        self._fleet.wait(work)
+        self._rollout.wait(work)
         job = work.job
         self._tell(ServerEvent(job.site, job.server, "begun", steps=job.step_ids, facts={"change": job.change}))
 
@@ -160,7 +160,7 @@ class Controller:
         work.records += [self._keep(record) for record in records]
         work.at = at
         if at < len(work.job.steps):
-            self._fleet.wait(work)
+            self._rollout.wait(work)
             return
         self._end(work, *self._judged(work))
 
@@ -168,7 +168,7 @@ class Controller:
         if work.lease:
             work.lease.release()
             work.lease = None
-        self._fleet.end(work, ending, why, facts)
+        self._rollout.end(work, ending, why, facts)
 
     def _judged(self, work: Work) -> tuple[Ending, str]:
         """Say how the work on a server ended, and why not better."""

@@ -11,9 +11,9 @@ from typing import Any
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.data import utc_text
 from tlsrunbook.ports import Clock, EvidenceStore
-from tlsrunbook.run.fleet import SiteWork
 from tlsrunbook.run.job import ServerJob
 from tlsrunbook.run.recording import Circumstances
+from tlsrunbook.run.rollout import SiteWork
 from tlsrunbook.run.waves import AT_ONCE, Sizes, sizes_for, waves_of
 from tlsrunbook.site import Site
 from tlsrunbook.steps.base import Step

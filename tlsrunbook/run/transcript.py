@@ -162,11 +162,10 @@ def _uncertain(error: TlsRunbookError) -> OutcomeUnknown:
 
 
 @dataclass
-class GuardedAuthority:
-    """The authority, to which nothing is handed over any more once the lease is lost."""
+class AroundAuthority:
+    """The authority, with something done around some of its calls."""
 
     inner: Authority
-    guard: Callable[[], None]
 
     @property
     def name(self) -> str:
@@ -180,7 +179,6 @@ class GuardedAuthority:
 
     def submit(self, csr_pem: str, label: str) -> str:
         """See :class:`~tlsrunbook.ports.Authority`."""
-        self.guard()
         return self.inner.submit(csr_pem, label)
 
     def holds(self, csr_pem: str, label: str) -> bool:
@@ -190,3 +188,15 @@ class GuardedAuthority:
     def collect(self, csr_pem: str, label: str) -> bytes | None:
         """See :class:`~tlsrunbook.ports.Authority`."""
         return self.inner.collect(csr_pem, label)
+
+
+@dataclass
+class GuardedAuthority(AroundAuthority):
+    """The authority, to which nothing is handed over any more once the lease is lost."""
+
+    guard: Callable[[], None]
+
+    def submit(self, csr_pem: str, label: str) -> str:
+        """See :class:`~tlsrunbook.ports.Authority`."""
+        self.guard()
+        return super().submit(csr_pem, label)

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from tlsrunbook.exchange.command import Greeting, Pipeline, Reply
-from tlsrunbook.ports import Authority, Note, Peers, Prober, Shell
+from tlsrunbook.ports import Peers, Prober, Shell
+from tlsrunbook.run.transcript import AroundAuthority
 from tlsrunbook.secret import Secret
 from tlsrunbook.smtp.facts import ProbeFacts
 from tlsrunbook.steps.model import StepContext
@@ -112,36 +113,25 @@ class WatchedProber:
 
 
 @dataclass
-class WatchedAuthority:
+class WatchedAuthority(AroundAuthority):
     """An authority that tells what it is asked."""
 
-    inner: Authority
     tell: Tell
-
-    @property
-    def name(self) -> str:
-        """See :class:`~tlsrunbook.ports.Authority`."""
-        return self.inner.name
-
-    @property
-    def notes(self) -> tuple[Note, ...]:
-        """See :class:`~tlsrunbook.ports.Authority`."""
-        return self.inner.notes
 
     def submit(self, csr_pem: str, label: str) -> str:
         """See :class:`~tlsrunbook.ports.Authority`."""
         self.tell(f"Handing the CSR to the authority: {self.name}")
-        return self.inner.submit(csr_pem, label)
+        return super().submit(csr_pem, label)
 
     def holds(self, csr_pem: str, label: str) -> bool:
         """See :class:`~tlsrunbook.ports.Authority`."""
         self.tell(f"Asking the authority whether it has the CSR: {self.name}")
-        return self.inner.holds(csr_pem, label)
+        return super().holds(csr_pem, label)
 
     def collect(self, csr_pem: str, label: str) -> bytes | None:
         """See :class:`~tlsrunbook.ports.Authority`."""
         self.tell(f"Asking the authority for its answer: {self.name}")
-        return self.inner.collect(csr_pem, label)
+        return super().collect(csr_pem, label)
 
 
 def watched(context: StepContext, tell: Tell) -> StepContext:

@@ -9,14 +9,12 @@ type :data:`MEDIA_TYPE`, with the file's SHA-256. The Jupyter server sees that o
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
-from tlsrunbook.errors import EvidenceError
-from tlsrunbook.evidence.data import readable_json
+from tlsrunbook.evidence.data import read_stated, readable_json
 from tlsrunbook.evidence.layout import SESSION, SESSION_NOTEBOOK
 
 SCHEMA = "tlsrunbook.session/1"
@@ -100,14 +98,11 @@ def read_session(content: bytes, *, where: str = "") -> Session:
     Raises:
         EvidenceError: It is none, or of a schema that this version does not know.
     """
-    try:
-        data = dict(json.loads(content))
-        schema = data.pop("schema")
-        if schema != SCHEMA:
-            raise EvidenceError(f"the session's schema is {schema!r}, and this version reads {SCHEMA!r}", where=where)
+
+    def make(data: dict[str, Any]) -> Session:
         return Session(**{**data, "done": tuple(Done(**one) for one in data["done"])})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EvidenceError("this is no session", where=where) from error
+
+    return read_stated(content, SCHEMA, make, what="session", where=where)
 
 
 @dataclass(frozen=True)

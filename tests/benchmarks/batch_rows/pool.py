@@ -13,16 +13,24 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from tlsrunbook.run.notebooks import notebook_path
 from tlsrunbook.steps.registry import STEPS
 
+_everybody: Barrier
+
+
+def _meet_at(barrier: Barrier) -> None:
+    global _everybody  # noqa: PLW0603 - a worker's own
+    _everybody = barrier
+
 
 def _ready(_: int) -> None:
     import papermill  # noqa: F401, PLC0415
 
-    time.sleep(0.5)  # so that every worker gets one of these
+    _everybody.wait(120)  # so that every worker gets one of these
 
 
 def _server(site: str, runs: str, output: str, server: str) -> float:
@@ -45,7 +53,9 @@ def _cpu() -> float:
 def main() -> None:
     """Run them."""
     site, runs, output, workers, *servers = sys.argv[1:]
-    with ProcessPoolExecutor(int(workers), multiprocessing.get_context("spawn")) as pool:
+    spawning = multiprocessing.get_context("spawn")
+    start = (spawning.Barrier(int(workers)),)
+    with ProcessPoolExecutor(int(workers), spawning, initializer=_meet_at, initargs=start) as pool:
         list(pool.map(_ready, range(int(workers))))
         begun = time.monotonic()
         cpu = sum(pool.map(partial(_server, site, runs, output), servers))

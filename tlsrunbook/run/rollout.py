@@ -93,7 +93,7 @@ class _Site:
         return self.ended == len(self.waves) and not self.closed
 
 
-class Fleet:
+class Rollout:
     """All servers of a run. For one thread.
 
     Args:
