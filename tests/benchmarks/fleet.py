@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.archives import hasty
-from tests.support.fleets import NOW, FleetWorld
+from tests.support.fleets import FleetWorld
+from tests.support.members import NOW
 from tlsrunbook.adapters.evidence_of import store_of
 from tlsrunbook.evidence.fleet import fleet
 from tlsrunbook.evidence.fleet_page import fleet_html

@@ -11,7 +11,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import Desk
 from tests.browser.labpage import CONTRAST, as_text, saved_cell, texts_of
 from tests.support.archives import hasty
-from tests.support.fleets import FATES, NOW, FleetWorld
+from tests.support.fleets import FATES, FleetWorld
+from tests.support.members import NOW
 from tlsrunbook.evidence.fleet_page import fleet_html
 from tlsrunbook.site import load_sites
 from tlsrunbook.wiring_fleet import fleet_of

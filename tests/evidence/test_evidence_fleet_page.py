@@ -13,7 +13,8 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.support.archives import hasty
-from tests.support.fleets import FATES, NOW, FleetWorld
+from tests.support.fleets import FATES, FleetWorld
+from tests.support.members import NOW
 from tlsrunbook.evidence.fleet_display import FleetPicture, FleetShown, View, summary
 from tlsrunbook.evidence.fleet_model import Fleet, Verdict
 from tlsrunbook.evidence.fleet_overview import in_words, overview, weeks

@@ -12,7 +12,8 @@ import pytest
 
 from tests.support.archives import hasty
 from tests.support.change import Change
-from tests.support.fleets import FATES, NOW, WHO, FleetWorld
+from tests.support.fleets import FATES, WHO, FleetWorld
+from tests.support.members import NOW
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.fleet_model import Fleet, FleetServer, Verdict, Where

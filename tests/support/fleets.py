@@ -4,73 +4,36 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import tomli_w
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
-from tests.support.states import DEFAULT, SITE, certificate, default_certificate, make_state, receive, send
+from tests.support.members import NOW, Member, state_of
+from tests.support.states import SITE
 from tlsrunbook.adapters.attempt_folder import AttemptFolder
 from tlsrunbook.adapters.store import RunStore
 from tlsrunbook.certificates.csr import read_csr
 from tlsrunbook.evidence.data import readable_json, to_data, utc_text
 from tlsrunbook.evidence.record import Record, SentCommand, Status, plan_data
 from tlsrunbook.exchange.command import Command
-from tlsrunbook.exchange.state import ExchangeCertificate, ServerState
+from tlsrunbook.exchange.state import ServerState
 from tlsrunbook.plan.model import Change, Plan, PlanItem, Reverse
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.smtp.facts import ProbeFacts, ProbeOutcome
 from tlsrunbook.steps.registry import STEP_IDS
 from tlsrunbook.steps.verify import handshake
 
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CITIES = ("london", "paris", "oslo", "madrid", "vienna", "prague", "lisbon", "dublin", "athens", "zurich")
 WHO = {"user": "alice", "host": "ws1", "process": "7"}
-ISSUER = "CN=Good CA TLS R4, O=Good CA, C=US"
 
 #: How servers of a made-up fleet stand, and how many of a hundred.
 FATES: Mapping[str, int] = {
     "fine": 66, "soon": 6, "expired": 1, "waiting": 8, "blocked": 2, "failed": 3, "unknown": 1, "stale": 3,
     "untouched": 3, "planned": 3, "half": 3, "back": 1,
 }  # fmt: skip
-
-
-@dataclass
-class Member:
-    """One server with what will be written of it.
-
-    Args:
-        past: Days ago, what was run, how it ended; oldest first.
-    """
-
-    site: str
-    number: int
-    fate: str
-    lives: int
-    renewed: int
-    past: list[tuple[float, tuple[str, ...], Mapping[str, Any]]] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        """NetBIOS name."""
-        return f"{'EDGE' if self.number % 3 == 1 else 'MBX'}{self.number:03d}"
-
-    @property
-    def fqdn(self) -> str:
-        """The public name."""
-        return f"mx{self.number}.{self.site}.example.net"
-
-    @property
-    def ends(self) -> datetime:
-        """When its newest certificate ends."""
-        return NOW + timedelta(days=self.lives - self.renewed)
 
 
 class FleetWorld:
@@ -274,60 +237,3 @@ def _plan() -> Plan:
 def _sent(status: Status) -> SentCommand:
     text = "Get-ReceiveConnector -Server 'MBX1' | Select-Object Identity,Fqdn,Bindings,TlsCertificateName,AuthMechanism"
     return SentCommand(text, ("Get-ReceiveConnector",), status is Status.CHANGED, utc_text(NOW), 0.041, "ok")
-
-
-def csr_pem(fqdn: str) -> str:
-    """Give a CSR for a name, with a fresh key."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, fqdn)])
-    names = x509.SubjectAlternativeName([x509.DNSName(fqdn)])
-    builder = x509.CertificateSigningRequestBuilder().subject_name(name).add_extension(names, critical=False)
-    signed = builder.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-    return signed.public_bytes(Encoding.PEM).decode("ascii")
-
-
-def state_of(member: Member, at: datetime = NOW, *, pending: bool = False) -> ServerState:
-    """Give a member's state: its default certificate, the one before, the newest one last; or with a request."""
-    mark = f"{member.site}{member.number}".encode().hex().upper()
-    newest = _issued(member, f"{mark}A", member.ends, member.lives)
-    before = _issued(member, f"{mark}B", member.ends - timedelta(days=member.lives - 20), member.lives)
-    held: list[ExchangeCertificate] = [before, newest] if before.not_after > at else [newest]
-    if pending:
-        request = csr_pem(member.fqdn)
-        held.insert(0, certificate(status="PendingRequest", thumbprint=f"{mark:0<40}"[:39] + "C", request=request,
-                                   self_signed=True, not_before=at, tls_certificate_name=""))  # fmt: skip
-    default = default_certificate(not_after=NOW + timedelta(days=1500), raw=b"\x30" * 820)
-    named = newest.tls_certificate_name if member.fate != "stale" else "<I>CN=Good CA TLS R3<S>CN=" + member.fqdn
-    senders = tuple(
-        send(f"TLS {kind} {member.name}", space, source_transport_servers=(member.name,), tls_certificate_name=named)
-        for kind, space in (("required", "partner.com"), ("default", "*"))
-    )
-    own = receive(f"Default Frontend {member.name}", identity=f"{member.name}\\Default Frontend {member.name}",
-                  fqdn=member.fqdn, tls_certificate_name=newest.tls_certificate_name)  # fmt: skip
-    more = tuple(
-        receive(f"{kind} {member.name}", identity=f"{member.name}\\{kind} {member.name}", permission_groups=frozenset())
-        for kind in ("Client Frontend", "Client Proxy", "Default", "Outbound Proxy Frontend")
-    )
-    return make_state(
-        *held,
-        name=member.name,
-        fqdn=f"{member.name.lower()}.corp.example.net",
-        certificates=(default, *held),
-        internal_transport_thumbprint=DEFAULT,
-        receive_connectors=(own, *more),
-        send_connectors=senders,
-        is_edge=False,
-        role="Mailbox",
-    )
-
-
-def _issued(member: Member, mark: str, ends: datetime, lives: int) -> ExchangeCertificate:
-    return certificate(
-        thumbprint=f"{mark:0<40}"[:39] + mark[-1],
-        subject=f"CN={member.fqdn}",
-        issuer=ISSUER,
-        names=(member.fqdn,),
-        not_before=ends - timedelta(days=lives),
-        not_after=ends,
-        services=frozenset({"SMTP"}),
-        raw=b"\x30" * 1100,
-    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import html
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,11 +22,6 @@ from tlsrunbook.ui import cards_connectors
 
 OWNER = "_25._tcp.mx1.london.example.net"
 SCRIPT = "<script>alert('x')</script>"
-
-
-@pytest.fixture
-def change(change_on: Callable[..., Change]) -> Change:
-    return change_on(servers=2)
 
 
 def spki_digest(pem: str) -> str:

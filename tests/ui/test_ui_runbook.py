@@ -3,113 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import ipywidgets as widgets
 import pytest
 
 from tests.support.change import STEPS, Change
+from tests.support.runbook_page import Page, clicked
 from tlsrunbook import open_runbook
 from tlsrunbook.errors import UsageError
 from tlsrunbook.evidence.record import MEDIA_TYPE
-from tlsrunbook.ui.cards import Card
-from tlsrunbook.ui.runbook import Runbook
 from tlsrunbook.ui.session import MEDIA_TYPE as SESSION_TYPE
 from tlsrunbook.ui.session import finished_in
-
-
-class Output:
-    """One output of a cell, as the page has it."""
-
-    def __init__(self, shown: object) -> None:
-        self.shown: Any = shown
-
-    def update(self, shown: object) -> None:
-        self.shown = shown
-
-    @property
-    def bundle(self) -> dict[str, Any]:
-        return dict(self.shown._repr_mimebundle_())
-
-    @property
-    def text(self) -> str:
-        return str(self.bundle["text/plain"])
-
-
-class Page:
-    """A page with the runbook's cells run, in order.
-
-    Args:
-        book: The runbook.
-    """
-
-    def __init__(self, book: Runbook, outputs: list[Output]) -> None:
-        self.book, self.outputs = book, outputs
-        book._ipython_display_()
-        for step in STEPS:
-            getattr(book, step)()
-        book.finish()
-
-    def card(self, step: str) -> Card:
-        return self.book.cards[step].controls
-
-    def below(self, step: str) -> Output:
-        """The ordinary output below a card."""
-        return self.outputs[2 * STEPS.index(step) + 3]
-
-    def press(self, step: str, button: str) -> None:
-        """Click, and wait until what it began has ended."""
-        clicked(getattr(self.card(step), button))
-        assert self.book.works.wait(60)
-
-    def do(self, *steps: str) -> None:
-        """Plan and apply steps."""
-        for step in steps:
-            if step not in ("confirm", "verify"):
-                self.press(step, "plan")
-            self.press(step, "apply")
-
-    def saved(self) -> dict[str, Any]:
-        """The notebook as a save keeps it: its ordinary outputs."""
-        data = [output.bundle for output in self.outputs if not isinstance(output.shown, widgets.Widget)]
-        return {"cells": [{"outputs": [{"output_type": "display_data", "data": one} for one in data]}]}
-
-
-def clicked(button: widgets.Button) -> None:
-    """Click a button as a page does, which sends nothing for one that does not work."""
-    assert not button.disabled, button.tooltip
-    button.click()
-
-
-@pytest.fixture
-def change(change_on: Callable[..., Change]) -> Change:
-    return change_on(servers=2)
-
-
-@pytest.fixture
-def open_page(change: Change, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Page]]:
-    monkeypatch.setattr("tlsrunbook.ui.runbook.when_opened", lambda _: None)
-    books = []
-
-    def opened(server: str = "EDGE1") -> Page:
-        outputs: list[Output] = []
-
-        def display(shown: object, *, display_id: bool) -> Output:
-            assert display_id
-            outputs.append(Output(shown))
-            return outputs[-1]
-
-        monkeypatch.setattr("tlsrunbook.ui.place.display", display)
-        book = open_runbook(change.site_file, server, change.runs)
-        books.append(book)
-        return Page(book, outputs)
-
-    yield opened
-    for book in books:
-        assert book.works.wait(60)
-        book.close()
 
 
 def test_nothing_works_before_a_server_is_chosen(open_page: Callable[..., Page]) -> None:
