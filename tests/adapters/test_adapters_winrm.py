@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from counting_machine import CREDENTIAL, CountingMachine, get, put, shell_on, wait_until
-from winrm_fixture import PASSWORD, USER, Trust, serving
+from winrm_fixture import PASSWORD, USER, Trust
 
 from tlsrunbook.adapters.winrm import WinrmShell
 from tlsrunbook.errors import (
@@ -30,32 +30,9 @@ from tlsrunbook.errors import (
     UsageError,
 )
 from tlsrunbook.exchange.command import Command, Later, RemoteFault
-from tlsrunbook.lab.loop import LoopThread
 from tlsrunbook.lab.winrm import WinrmEndpoint
 from tlsrunbook.ports import Shell
 from tlsrunbook.secret import Credential, Secret
-
-
-@pytest.fixture(scope="module")
-def loop() -> Iterator[LoopThread]:
-    with LoopThread() as thread:
-        yield thread
-
-
-@pytest.fixture(scope="module")
-def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
-    return Trust(tmp_path_factory.mktemp("trust"))
-
-
-@pytest.fixture
-def machine() -> CountingMachine:
-    return CountingMachine()
-
-
-@pytest.fixture
-def endpoint(loop: LoopThread, trust: Trust, machine: CountingMachine) -> Iterator[WinrmEndpoint]:
-    with serving(loop, trust, machine) as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import random
 import threading
-from collections.abc import Iterator
 
 import pytest
 from counting_machine import CountingMachine, get, put, shell_on, wait_until
-from cutting_proxy import CuttingProxy, cutting
-from winrm_fixture import Trust, serving
+from cutting_proxy import CuttingProxy
+from winrm_fixture import Trust
 
 from tlsrunbook.adapters import winrm_conversation
 from tlsrunbook.adapters.winrm_errors import Trouble, WireError
@@ -21,39 +20,6 @@ from tlsrunbook.lab.faults import FaultBoard
 from tlsrunbook.lab.loop import LoopThread
 from tlsrunbook.lab.winrm import WinrmEndpoint
 from tlsrunbook.secret import Secret
-
-
-@pytest.fixture(scope="module")
-def loop() -> Iterator[LoopThread]:
-    with LoopThread() as thread:
-        yield thread
-
-
-@pytest.fixture(scope="module")
-def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
-    return Trust(tmp_path_factory.mktemp("trust"))
-
-
-@pytest.fixture
-def machine() -> CountingMachine:
-    return CountingMachine()
-
-
-@pytest.fixture
-def faults() -> FaultBoard:
-    return FaultBoard()
-
-
-@pytest.fixture
-def endpoint(loop: LoopThread, trust: Trust, machine: CountingMachine, faults: FaultBoard) -> Iterator[WinrmEndpoint]:
-    with serving(loop, trust, machine, faults=faults) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def proxy(loop: LoopThread, endpoint: WinrmEndpoint) -> Iterator[CuttingProxy]:
-    with cutting(loop, endpoint.port) as proxy:
-        yield proxy
 
 
 async def _vanish(endpoint: WinrmEndpoint) -> None:

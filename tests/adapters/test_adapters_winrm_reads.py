@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from counting_machine import CountingMachine, get, put, shell_on
-from cutting_proxy import CuttingProxy, cutting
+from cutting_proxy import CuttingProxy
 from winrm_fixture import Trust, serving
 
 from tlsrunbook.adapters.winrm_protocol import TemplateProtocol
@@ -19,37 +19,10 @@ READS = tuple(get(Text=f"text {number}") for number in range(6))
 TEXTS = [f"text {number}" for number in range(6)]
 
 
-@pytest.fixture(scope="module")
-def loop() -> Iterator[LoopThread]:
-    with LoopThread() as thread:
-        yield thread
-
-
-@pytest.fixture(scope="module")
-def trust(tmp_path_factory: pytest.TempPathFactory) -> Trust:
-    return Trust(tmp_path_factory.mktemp("trust"))
-
-
-@pytest.fixture
-def machine() -> CountingMachine:
-    return CountingMachine()
-
-
-@pytest.fixture
-def faults() -> FaultBoard:
-    return FaultBoard()
-
-
 @pytest.fixture
 def endpoint(loop: LoopThread, trust: Trust, machine: CountingMachine, faults: FaultBoard) -> Iterator[WinrmEndpoint]:
     with serving(loop, trust, machine, faults=faults, timing=Timing(round_trip=0.05)) as endpoint:
         yield endpoint
-
-
-@pytest.fixture
-def proxy(loop: LoopThread, endpoint: WinrmEndpoint) -> Iterator[CuttingProxy]:
-    with cutting(loop, endpoint.port) as proxy:
-        yield proxy
 
 
 def test_six_reads_go_there_and_back_together(endpoint: WinrmEndpoint, trust: Trust, machine: CountingMachine) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from odd_certificates import NAME, NOW, World
 
+from tests.support.probes import seen
 from tlsrunbook.certificates.facts import certificate_facts
 from tlsrunbook.policy.compare import RULES, compare_endpoint, judge_tlsa
 from tlsrunbook.policy.finding import Severity
@@ -20,20 +21,6 @@ OTHER = f"3 1 1 {'ab' * 32}"
 @pytest.fixture(scope="module")
 def world() -> World:
     return World()
-
-
-def seen(world: World, kind: str = "good", **more: object) -> ProbeFacts:
-    facts = ProbeFacts(
-        endpoint=f"{NAME}:25",
-        address="192.0.2.1:25",
-        outcome=ProbeOutcome.TLS,
-        ehlo_name=NAME,
-        offered_starttls=True,
-        protocol="TLSv1.2",
-        cipher="X",
-        chain=world.chain(kind).sent,
-    )
-    return replace(facts, **more)  # type: ignore[arg-type]
 
 
 def expected(world: World) -> Expected:

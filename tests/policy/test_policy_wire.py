@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from odd_certificates import NAME, NOW, World, issue
 
+from tests.support.probes import seen
 from tlsrunbook.policy.finding import Finding, Severity
 from tlsrunbook.policy.wire import RULES, Expected, judge_ehlo, judge_probe
 from tlsrunbook.smtp.facts import ProbeFacts, ProbeOutcome
@@ -19,22 +20,6 @@ EXPECTED = Expected(fqdn=NAME, names=(NAME,), ehlo_names=(NAME,))
 @pytest.fixture(scope="module")
 def world() -> World:
     return World()
-
-
-def seen(world: World, kind: str = "good", **more: object) -> ProbeFacts:
-    facts = ProbeFacts(
-        endpoint=f"{NAME}:25",
-        address="192.0.2.1:25",
-        outcome=ProbeOutcome.TLS,
-        banner=f"{NAME} ESMTP",
-        ehlo_name=NAME,
-        extensions=("SIZE", "STARTTLS"),
-        offered_starttls=True,
-        protocol="TLSv1.2",
-        cipher="ECDHE-RSA-AES256-GCM-SHA384",
-        chain=world.chain(kind).sent,
-    )
-    return replace(facts, **more)  # type: ignore[arg-type]
 
 
 def failed(outcome: ProbeOutcome, **more: object) -> ProbeFacts:
