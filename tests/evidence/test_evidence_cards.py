@@ -142,6 +142,21 @@ def test_the_three_stand_side_by_side_with_what_they_were_and_will_be() -> None:
     assert "before → now" in text(record_of("connectors"), "t", "")
 
 
+def test_of_many_other_connectors_those_of_other_servers_are_counted_unless_they_change() -> None:
+    def row(name: str, *servers: str, then: str = "opportunistic") -> dict[str, Any]:
+        now = {"tls": "opportunistic", "spaces": ["SMTP:*;1"], "enabled": True, "scoped": False, "servers": servers}
+        return {"connector": name, "meant for": "", "now": now, "then": {**now, "tls": then}}
+
+    mine = [row("Mine", "EDGE9", "edge1"), row("Edge", *()), row("Changed", "EDGE9", then="required")]
+    rows = [*(row(f"Foreign {at}", "EDGE9") for at in range(30)), *mine]
+    few = text(a_record(step="connectors", server="EDGE1", facts={"send connectors": rows[-20:]}), "t", "")
+    assert few.count("Foreign") == 17
+    many = text(a_record(step="connectors", server="EDGE1", facts={"send connectors": rows}), "t", "")
+    assert "Foreign" not in many
+    assert "30 more send from other servers only and stay as they are; record.json lists them." in many
+    assert all(f"    {name}: domains *" in many for name in ("Mine", "Edge", "Changed"))
+
+
 def test_a_comparison_has_a_sign_and_a_word_beside_its_colour() -> None:
     markup = html(record_of("verify"), "t", "")
     for told in ("✓</span> yes", "✗</span> no", "?</span> unknown", "– nothing to compare"):

@@ -61,6 +61,11 @@ CASES: dict[str, tuple[tuple[Any, ...], dict[str, Any], dict[str, Any], bool, di
         {"certificates": (certificate(),)}, {}, True, {}),
     "a sender's own name": (
         (GOOD,), {"send_connectors": (send(fqdn="edge1.corp.local"),)}, {}, True, {"sender-fqdn-differs": "warning"}),
+    "a sender of this server among others": (
+        (GOOD,), {"send_connectors": (send(fqdn="mx7.corp", source_transport_servers=("MBX7", "EDGE1")),)}, {}, True,
+        {"sender-fqdn-differs": "warning"}),
+    "a sender of another server of the organisation": (
+        (GOOD,), {"send_connectors": (send(fqdn="mx7.corp", source_transport_servers=("MBX7",)),)}, {}, True, {}),
     "a sender to partners only": (
         (GOOD,), {"send_connectors": (send("P", "partner.com", fqdn="edge1.corp.local"),)}, {}, True, {}),
     "a disabled sender": (

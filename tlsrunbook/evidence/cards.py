@@ -151,8 +151,27 @@ def _connectors(record: Record) -> Iterator[_Part]:
             yield _side_by_side(f"The three send connectors{whose}", three, arrow), (name,)
         others = [row for row in rows if not row["meant for"]]
         if others:
-            lines = [[str(row["connector"]), *_sides(row)] for row in others]
-            yield Section(f"Other send connectors{whose}", ("connector", *_KINDS), lines), (name,)
+            server = whose.removeprefix(" of ") or record.server
+            shown = others if len(others) <= _MANY else [row for row in others if _concerns(row, server)]
+            lines = [[str(row["connector"]), *_sides(row)] for row in shown]
+            left = len(others) - len(shown)
+            note = (
+                f"{left} more send from other servers only and stay as they are; record.json lists them."
+                if left
+                else ""
+            )
+            yield Section(f"Other send connectors{whose}", ("connector", *_KINDS), lines, note=note), (name,)
+
+
+#: So many other connectors are shown whatever they are.
+_MANY = 20
+
+
+def _concerns(row: _Row, server: str) -> bool:
+    """Whether a connector changes, or sends from a server, then or now."""
+    sides = [side for side in (row["now"], row["then"]) if isinstance(side, Mapping)]
+    sources = [{str(name).upper() for name in side.get("servers", ())} for side in sides]
+    return row["now"] != row["then"] or any(not names or server.upper() in names for names in sources)
 
 
 def _arrow(record: Record) -> str:

@@ -43,7 +43,8 @@ def confirm_connectors(state: ServerState, server: Server, has_certificate_name:
         findings += _receive(state, server, has_certificate_name)
         findings += judge_internet_connector(state, server)
     if "send" in server.roles:
-        findings += [f for connector in state.send_connectors for f in _send(connector, server)]
+        own = [connector for connector in state.send_connectors if _sends_from(connector, state)]
+        findings += [f for connector in own for f in _send(connector, server)]
         findings += judge_ignored_fqdn(state, server)
     return tuple(findings)
 
@@ -187,6 +188,13 @@ def _characters(connector: ReceiveConnector) -> Iterable[Finding]:
             "correct the connector's Fqdn (letters, digits, hyphens and dots)",
             f"receive connector {connector.identity}",
         )
+
+
+def _sends_from(connector: SendConnector, state: ServerState) -> bool:
+    """Whether a send connector uses this server: the others of the organisation are no matter of its certificate."""
+    # An Edge Transport server tells no source servers: all its connectors are its own.
+    sources = connector.source_transport_servers
+    return not sources or state.name.upper() in (name.upper() for name in sources)
 
 
 def _send(connector: SendConnector, server: Server) -> Iterable[Finding]:

@@ -115,11 +115,12 @@ class Bench:
             raise NotDone(f"{' '.join(command)} ended with {running.returncode}: {output[-3000:]}")
         return Ran(wall, children_cpu() - before, output)
 
-    def command(self, site: int, *options: str) -> list[str]:
-        """Give the command that runs the six steps on a site."""
-        return ["run", str(self.sites[site]), "--runs", str(self.runs), *options]
+    def command(self, site: int | None, *options: str) -> list[str]:
+        """Give the command that runs the six steps on a site, or on all of them side by side."""
+        place = self.sites[0].parent if site is None else self.sites[site]
+        return ["run", str(place), "--runs", str(self.runs), *(["--side-by-side"] if site is None else []), *options]
 
-    def driven(self, site: int, stats: str, *options: str, per_notebook: bool = False) -> list[str]:
+    def driven(self, site: int | None, stats: str, *options: str, per_notebook: bool = False) -> list[str]:
         """Give the same command with a stop-watch on its kernels; what it saw is in the file ``stats``."""
         own = ["--session-per-notebook"] if per_notebook else []
         module = ["-m", "tests.benchmarks.batch_rows.driven", str(self.folder / stats)]

@@ -13,20 +13,25 @@ from tests.benchmarks.batch_rows.measuring import Bench, NotDone, Row, bench
 from tests.benchmarks.batch_rows.memory import pss
 from tests.faults import processes
 from tlsrunbook.adapters.store import RunStore
+from tlsrunbook.evidence.record import Record
 
 _FLAT, _LINEAR, _END = 0.10, 0.15, 1.0
 _WORKERS = 8
+#: Sites, each an Exchange organisation, and servers of each: as in docs/scale.md's sizing.
+_SITES, _SERVERS = 20, 50
 _EVERY = 2.0
 
 
 def rows(folder: Path, *, quick: bool) -> list[Row]:
     """Measure."""
-    count = 60 if quick else 1000
-    with bench(folder / "thousand", count) as made:
+    sizes = (20,) * 3 if quick else (_SERVERS,) * _SITES
+    count = sum(sizes)
+    with bench(folder / "thousand", *sizes) as made:
         lab = made.lab.cpu()
         samples, wall = _watched(made)
         lab_cpu = made.lab.cpu() - lab
-        made.check(0)
+        for site in range(len(sizes)):
+            made.check(site)
         stats = made.stats("stats.json")
         pace = _pace(made)
     early, late = (
@@ -38,7 +43,7 @@ def rows(folder: Path, *, quick: bool) -> list[Row]:
     fine = not stats["ended_by"] and slowest <= _END and len(stats["executions"]) == 6 * count
     row = Row(
         "thousand",
-        f"{count} servers in one run",
+        f"{count} servers of {len(sizes)} sites in one run",
         "",
         f"finishes; memory flat; time linear within {_LINEAR:.0%}; "
         f"no kernel failed, hung, or took over {_END:.0f} s to end",
@@ -68,7 +73,7 @@ def _watched(made: Bench) -> tuple[list[tuple[float, float]], float]:
     output = made.folder / "output.txt"
     begun, samples = time.monotonic(), []
     with output.open("w", encoding="utf-8") as place:
-        command = made.driven(0, "stats.json", "--waves", "100%", "--workers", str(_WORKERS))
+        command = made.driven(None, "stats.json", "--waves", "100%", "--workers", str(_WORKERS))
         running = psutil.Popen(
             [made.python, *command], env=made.environment, cwd=made.folder, stdout=place, stderr=place
         )
@@ -83,10 +88,16 @@ def _watched(made: Bench) -> tuple[list[tuple[float, float]], float]:
 
 def _pace(made: Bench) -> float:
     """Give how much longer a server took in the second half than in the first, from when each was verified."""
-    store = RunStore(made.runs, made.sites[0].stem)
-    (change,) = store.changes()
-    records = [record for record in store.records(change) if record.step == "verify"]
-    ends = sorted(datetime.fromisoformat(record.finished).timestamp() for record in records)
+    ends = []
+    for site in made.sites:
+        store = RunStore(made.runs, site.stem)
+        (change,) = store.changes()
+        ends += [_seconds(record) for record in store.records(change) if record.step == "verify"]
+    ends.sort()
     # Without the first and the last tenth, in which not all lanes are at work.
     first, middle, last = (ends[len(ends) * tenths // 10 - (tenths == 10)] for tenths in (1, 5, 9))
     return ((last - middle) / 4) / ((middle - first) / 4) - 1
+
+
+def _seconds(record: Record) -> float:
+    return datetime.fromisoformat(record.finished).timestamp()
