@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -37,11 +38,13 @@ def status_text(status: Status) -> Text:
 def results(console: Console, records: Iterable[Record]) -> None:
     """Print what was found and done, a row per server, and every message of a step that stopped."""
     records = tuple(records)
+    servers: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        servers.setdefault((record.site, record.server), []).append(record)
     table = Table(title="Results", title_justify="left", title_style="bold", box=None, pad_edge=False)
     for head in ("server", "last step", "FQDN", "Exchange", "valid until", "endpoints"):
         table.add_column(head, overflow="fold")
-    for site, server in dict.fromkeys((record.site, record.server) for record in records):
-        own = [record for record in records if (record.site, record.server) == (site, server)]
+    for (site, server), own in servers.items():
         ended = Text(f"{own[-1].step} ") + status_text(own[-1].status)
         table.add_row(f"{site} / {server}", ended, *_row(own))
     console.print(table)
@@ -52,6 +55,22 @@ def results(console: Console, records: Iterable[Record]) -> None:
             if finding["severity"] == "warning":
                 text = f"! {record.site} / {record.server} / {record.step}: {finding['message']}"
                 console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+#: The facts that a row is made of.
+_SHOWN = ("names on the certificate", "names", "valid until", "endpoints")
+
+
+def as_shown(record: Record) -> Record:
+    """Keep of a record what :func:`results` shows; a run over very many servers would keep all else in memory."""
+    return replace(
+        record,
+        plan={},
+        commands=(),
+        files=(),
+        facts={name: record.facts[name] for name in _SHOWN if name in record.facts},
+        findings=tuple(finding for finding in record.findings if finding["severity"] == "warning"),
+    )
 
 
 def _row(records: Sequence[Record]) -> tuple[str, str, str, str]:

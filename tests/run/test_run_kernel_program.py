@@ -9,10 +9,12 @@ import sys
 import textwrap
 from typing import Any
 
+import pytest
 from ipykernel.kernelapp import IPKernelApp
 
 from tlsrunbook.run.kernels import kernel
 from tlsrunbook.run.kernels.layout import hot, lay_out
+from tlsrunbook.run.kernels.warm import number
 
 #: Left out on purpose: see :meth:`RunbookApp.connect`. ``initialize`` is that of ipykernel's own base class.
 LEFT_OUT = ["init_heartbeat", "init_extensions", "init_code"]
@@ -68,21 +70,48 @@ def test_a_template_that_is_ready_has_one_thread_no_context_and_the_helper_packa
 
 
 LAYOUT = """
+import sys
+from tlsrunbook.run.kernels.names import make_names
+names = make_names()
+unused = [sys.getrefcount(name) for name in names]
 from tlsrunbook.run.kernels import layout
 from tlsrunbook.run.kernels.kernel import RunbookApp
 from tlsrunbook.run.kernels.prepare import prepare
 prepare()
 app = RunbookApp.instance()
 app.prepare([]); app.build()
-print(layout.lay_out(layout.hot()), len(layout.hot()))
+now = [sys.getrefcount(name) for name in names]
+print(layout.lay_out(layout.hot()), len(layout.hot()), sum(map(int.__gt__, now, unused)), len(names))
 """
 
 
-def test_most_of_the_code_that_kernels_run_is_found_where_the_list_says() -> None:
+def test_most_of_the_code_and_names_that_kernels_use_are_what_the_lists_say() -> None:
     ran = subprocess.run([sys.executable, "-c", LAYOUT], capture_output=True, text=True, check=True)
-    moved, listed = map(int, ran.stdout.split())
+    moved, listed, used, named = map(int, ran.stdout.split())
     assert listed > 2000
+    assert named > 2000
     assert moved > 0.8 * listed, "measure again: python -m tests.benchmarks.hot"
+    assert used > 0.8 * named, "measure again: python -m tests.benchmarks.hot"
+
+
+VALID_VERSION_TAG = 1 << 19  # CPython: Py_TPFLAGS_VALID_VERSION_TAG
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="later versions of CPython number types at other times")
+def test_types_have_their_numbers_before_a_kernel_looks_into_them() -> None:
+    made = type("Made", (), {})
+    assert not made.__flags__ & VALID_VERSION_TAG
+    number()
+    assert made.__flags__ & VALID_VERSION_TAG
+
+
+def test_numbering_passes_over_what_only_looks_like_a_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = type(sys)("empty")
+    vars(empty).clear()
+    for name, odd in (("odd.none", None), ("odd.object", object()), ("odd.empty", empty)):
+        monkeypatch.setitem(sys.modules, name, odd)
+    number()
+    assert vars(empty) == {}
 
 
 def test_a_function_whose_code_was_moved_is_the_same_and_does_the_same() -> None:

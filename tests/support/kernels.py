@@ -14,7 +14,7 @@ import psutil
 from tlsrunbook.run.server_kernel import can_fork
 
 EXECUTOR = "tlsrunbook.run.notebook_executor"
-TEMPLATE = "tlsrunbook.run.kernels.template"
+TEMPLATE = "tlsrunbook.run.kernels.names"
 
 #: Every way there is on this computer.
 KINDS = [kind for kind in ("fork", "pool", "cold") if kind != "fork" or can_fork()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -115,6 +115,7 @@ def run_sites(
 def _perform(
     console: Console, works: Sequence[SiteWork], asked: Asked, how: How, course: Course, lines: JsonLines | None
 ) -> RunResult:
+    from tlsrunbook.console import as_shown
     from tlsrunbook.run.controller import Controller
 
     make, capacity = _executor(how, sum(len(wave) for site in works for wave in site.waves))
@@ -137,7 +138,7 @@ def _perform(
             course,
             one_by_one=one_by_one,
             logons_per_minute=how.logons_per_minute,
-            keep=_light if how.light else _whole,
+            keep=as_shown if how.light else _whole,
         ).run()
 
 
@@ -186,8 +187,3 @@ def _executor(how: How, count: int) -> tuple[Callable[[Tell, Course], Executor],
 
 def _whole(record: Record) -> Record:
     return record
-
-
-def _light(record: Record) -> Record:
-    """Keep what the table at the end shows; a run over very many servers would keep all their plans otherwise."""
-    return replace(record, plan={}, commands=(), files=())

@@ -19,7 +19,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from tlsrunbook.run.kernels.popen import ended
 from tlsrunbook.run.kernels.words import FEW_ARENAS
 
-_PROGRAM = "tlsrunbook.run.kernels.template"
+_PROGRAM = "tlsrunbook.run.kernels.names"
 
 #: A kernel whose template died has ended too, but nobody saw how.
 _WITH_THE_TEMPLATE = -signal.SIGTERM

@@ -33,6 +33,7 @@ LAZY = (
     "tlsrunbook.adapters.winrm_protocol",
     "tlsrunbook.evidence.display",
     "tlsrunbook.steps.registry",
+    "tlsrunbook.ui.by_hand",
     "tornado.locks",
     "tornado.platform.asyncio",
     "tornado.queues",

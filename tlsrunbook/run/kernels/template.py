@@ -154,11 +154,11 @@ def threads() -> int:
 
 
 def main() -> None:
-    """Run a template on the connection whose file descriptor is the first argument."""
+    """Run a template on the connection whose file descriptor is the first argument; see ``names.py``."""
     for name in ("SIGINT", "SIGTERM"):
         signal.signal(getattr(signal, name), lambda *_: None)  # the executor alone decides
     prepare()
-    from tlsrunbook.run.kernels.warm import warm  # noqa: PLC0415
+    from tlsrunbook.run.kernels.warm import number, warm  # noqa: PLC0415
 
     warm()
     for name in FEW_ARENAS:  # not for what a notebook may start
@@ -167,10 +167,7 @@ def main() -> None:
     app.prepare([])
     app.build()
     lay_out(hot())
+    number()
     gc.collect()
     gc.freeze()
     Template(socket.socket(fileno=int(sys.argv[1])), app).run()
-
-
-if __name__ == "__main__":
-    main()
