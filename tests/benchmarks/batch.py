@@ -31,7 +31,8 @@ _PACKAGES = ("papermill", "nbclient", "ipykernel", "jupyter_client", "pyzmq", "p
 def main() -> None:
     """Measure and print; the exit code is 1 when a row could not be measured, whatever the aims."""
     asked = _asked(sys.argv[2:])
-    print(_about(asked.quick), flush=True)
+    about = _facts(asked.quick)
+    print(_about(about), flush=True)
     rows, broken = [], []
     with tempfile.TemporaryDirectory(prefix="tlsrunbook-batch-", ignore_cleanup_errors=True) as temporary:
         for name in asked.row or MEASUREMENTS:
@@ -47,7 +48,7 @@ def main() -> None:
                 print(_shown(row), flush=True)
             print(f"  (measured in {time.monotonic() - begun:.0f} s)", flush=True)
     if asked.json:
-        data = {"about": _facts(asked.quick), "rows": [asdict(row) for row in rows], "not measured": broken}
+        data = {"about": about, "rows": [asdict(row) for row in rows], "not measured": broken}
         Path(asked.json).write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     print(f"\n{sum(row.met for row in rows)} of {len(rows)} aims met" + (", some not measured" if broken else ""))
     sys.exit(1 if broken else 0)
@@ -75,13 +76,12 @@ def _facts(quick: bool) -> dict[str, object]:
     }
 
 
-def _about(quick: bool) -> str:
-    facts = _facts(quick)
+def _about(facts: dict[str, object]) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in dict(facts["packages"]).items())  # type: ignore[call-overload]
     words = "\nFewer servers than the issue asks for: these figures show that it works, and are not to be quoted."
     return (
         f"{facts['cores']} cores, load {facts['load before']:.2f} before; {facts['system']}, Python {facts['python']}; "
-        f"{packages}.\nThe lab: {facts['lab']}.{words if quick else ''}"
+        f"{packages}.\nThe lab: {facts['lab']}.{words if facts['quick'] else ''}"
     )
 
 
